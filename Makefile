@@ -1,0 +1,57 @@
+# The server and its tests: POSIX make, a C99 compiler, nothing else. `make help` lists what it does.
+.POSIX:
+CC = cc
+CFLAGS = -std=c99 -pedantic -Wall -Wextra -O2
+CPPFLAGS =
+LDFLAGS =
+PREFIX = /usr/local
+DESTDIR =
+
+ROOMS = app.c server.c http.c json.c db.c sha1.c
+OBJECTS = app.o server.o http.o json.o db.o sha1.o
+HEADERS = server.h http.h json.h db.h sha1.h str.h
+TESTS = build/test_sha1 build/test_json build/test_http build/test_db build/test_server \
+	tests/smoke.sh
+BUILD = $(CC) $(CPPFLAGS) -I. $(CFLAGS) $(LDFLAGS)
+
+all: server
+
+server: $(OBJECTS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(OBJECTS)
+
+$(OBJECTS): $(HEADERS)
+
+.c.o:
+	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+run: server
+	./server
+
+test: server programs
+	sh tests/run.sh $(TESTS)
+
+# The server under test has short seconds, so that every deadline comes soon.
+programs:
+	mkdir -p build
+	$(BUILD) -DSERVER_SECOND=50000000 -o build/server $(ROOMS)
+	for t in sha1 json http db; do \
+	    $(BUILD) -o build/test_$$t tests/test_$$t.c http.c json.c db.c sha1.c || exit; done
+	$(BUILD) -o build/test_server tests/test_server.c
+
+install: server
+	mkdir -p $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man8
+	cp server $(DESTDIR)$(PREFIX)/bin/server
+	cp server.8 $(DESTDIR)$(PREFIX)/share/man/man8/server.8
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/server $(DESTDIR)$(PREFIX)/share/man/man8/server.8
+
+clean:
+	rm -rf server *.o build
+
+help:
+	@echo 'make            builds ./server; CC= and CFLAGS= choose the compiler'
+	@echo 'make run        serves the example on port 8080'
+	@echo 'make test       builds and runs the tests'
+	@echo 'make install    to PREFIX (/usr/local) below DESTDIR; make uninstall takes it back'
+	@echo 'make clean      removes all that was built'

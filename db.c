@@ -1,0 +1,280 @@
+/* db.c - the tables `users` and `user_sessions`, in memory.
+ *
+ * Users are a linked list in the order of insertion; each user's sessions are another one that hangs
+ * from the user. A look-up does not walk them: an index of buckets, picked by a hash, leads to a
+ * row in a step or two, however many rows there are.
+ *
+ *   - A session's id is a SHA-1 over a secret, the time and the row's number, so it can be neither
+ *     guessed nor made up; its own first digits pick the bucket.
+ *   - No password is kept, only a SHA-1 over the secret, the name and the password.
+ *   - Unknown names and wrong passwords cost the same steps and get the same answer.
+ *   - A user may hold rows/users sessions. Over that their own oldest gives way, so that nobody
+ *     costs another user a session and the table is never full.
+ *   - After some failures in a row a name must wait before it may try again; nothing ever sleeps.
+ *
+ * All memory is set aside by db_create and db_add_user; after that nothing is allocated. It never
+ * knows HTTP, and it never reads a clock: callers say what time it is.
+ */
+#include "db.h"
+
+#include <stdlib.h>
+
+/* Failed logins in a row under the name with this hash. */
+struct counter {
+    int64_t last; /* when the latest one was */
+    uint32_t name, failures;
+};
+
+struct db {
+    struct db_options options;
+    struct user *first, *last; /* the table users */
+    struct user nobody;        /* a row that no password fits */
+    uint32_t user_count;
+    uint64_t last_session_id;
+    struct session *free; /* rows of user_sessions that are not in use */
+    struct session *rows;
+    struct user **users_by_name; /* buckets, the mask of their number below */
+    struct session **sessions_by_id;
+    size_t user_mask, session_mask;
+    struct counter counters[DB_COUNTERS];
+};
+
+/* ---- The start and the end ---- */
+
+/* How many buckets keep the chains short: a power of two, at least one for each row. */
+static size_t bucket_count(size_t rows) {
+    size_t count = 1;
+    while (count < rows) count *= 2;
+    return count;
+}
+
+size_t db_memory(const struct db_options *options) {
+    size_t rows = options->sessions < options->users ? options->users : options->sessions;
+    return sizeof(struct db) + rows * sizeof(struct session) +
+           bucket_count(rows) * sizeof(struct session *) +
+           bucket_count(options->users) * sizeof(struct user *);
+}
+
+struct db *db_create(const struct db_options *options) {
+    struct db *db = calloc(1, sizeof *db);
+    if (!db) return NULL;
+    db->options = *options;
+    if (db->options.sessions < options->users) db->options.sessions = options->users;
+    size_t rows = db->options.sessions;
+    db->user_mask = bucket_count(options->users) - 1;
+    db->session_mask = bucket_count(rows) - 1;
+    db->rows = calloc(rows, sizeof *db->rows);
+    db->users_by_name = calloc(db->user_mask + 1, sizeof(struct user *));
+    db->sessions_by_id = calloc(db->session_mask + 1, sizeof(struct session *));
+    if (!db->rows || !db->users_by_name || !db->sessions_by_id) {
+        db_destroy(db);
+        return NULL;
+    }
+    for (size_t i = rows; i-- > 0;) {
+        db->rows[i].chain = db->free;
+        db->free = &db->rows[i];
+    }
+    return db;
+}
+
+void db_destroy(struct db *db) {
+    for (struct user *user = db->first, *next; user; user = next) {
+        next = user->next;
+        free(user);
+    }
+    free(db->rows);
+    free(db->users_by_name);
+    free(db->sessions_by_id);
+    wipe(db, sizeof *db);
+    free(db);
+}
+
+/* ---- Hashes ---- */
+
+/* FNV-1a begun at a part of the secret: enough to spread names, and no outsider can tell which two
+ * share a bucket or a counter. */
+static uint32_t hash_name(const struct db *db, struct str name) {
+    uint32_t hash;
+    memcpy(&hash, db->options.secret, sizeof hash);
+    for (size_t i = 0; i < name.len; i++) hash = (hash ^ (unsigned char)name.s[i]) * 16777619;
+    return hash ^ hash >> 16;
+}
+
+/* The name's length stands before it, so that no other pair makes the same bytes. */
+static void hash_password(const struct db *db, struct str name, struct str password,
+                          unsigned char digest[SHA1_SIZE]) {
+    struct sha1 sha1;
+    unsigned char length = (unsigned char)name.len;
+    sha1_begin(&sha1);
+    sha1_add(&sha1, db->options.secret, DB_SECRET);
+    sha1_add(&sha1, &length, 1);
+    sha1_add(&sha1, name.s, name.len);
+    sha1_add(&sha1, password.s, password.len);
+    sha1_end(&sha1, digest);
+}
+
+/* The same time is taken wherever two texts differ, so that it tells nothing about the secret one.
+ * `len` is a multiple of 4. */
+static bool equal_in_constant_time(const void *a, const void *b, size_t len) {
+    uint32_t differ = 0, x, y;
+    for (size_t i = 0; i < len; i += 4) {
+        memcpy(&x, (const char *)a + i, 4);
+        memcpy(&y, (const char *)b + i, 4);
+        differ |= x ^ y;
+    }
+    return differ == 0;
+}
+
+/* ---- users ---- */
+
+static struct user **name_bucket(const struct db *db, struct str username) {
+    return &db->users_by_name[hash_name(db, username) & db->user_mask];
+}
+
+bool db_add_user(struct db *db, struct str username, struct str password) {
+    struct user **bucket = name_bucket(db, username);
+    for (struct user *user = *bucket; user; user = user->chain)
+        if (str_equal(user->username, username)) return false;
+    struct user *user =
+        db->user_count < db->options.users ? calloc(1, sizeof *user + username.len) : NULL;
+    if (!user) return false;
+    char *name = (char *)(user + 1);
+    memcpy(name, username.s, username.len);
+    user->username = (struct str){name, username.len};
+    user->id = ++db->user_count;
+    hash_password(db, username, password, user->password);
+    user->chain = *bucket;
+    *bucket = user;
+    if (db->last)
+        db->last->next = user;
+    else
+        db->first = user;
+    db->last = user;
+    return true;
+}
+
+/* 1, 2, 4 ... 30 seconds after the latest failure. */
+unsigned db_login_wait(const struct db *db, struct str username, int64_t now) {
+    uint32_t hash = hash_name(db, username), limit = db->options.failures;
+    const struct counter *counter = &db->counters[hash % DB_COUNTERS];
+    if (limit == 0 || counter->name != hash || counter->failures < limit) return 0;
+    uint32_t over = counter->failures - limit;
+    int64_t until = counter->last + (over < 5 ? INT64_C(1) << over : 30) * DB_SECOND;
+    return now < until ? (unsigned)((until - now + DB_SECOND - 1) / DB_SECOND) : 0;
+}
+
+/* Names share counters, and the one that fails most holds it: a failure under another name takes one
+ * off, and at none the counter changes hands. So nobody is slowed for another name's failures, and
+ * who wants failures forgotten needs DB_COUNTERS guesses under other names for each. */
+static void count_login(struct db *db, struct str username, bool success, int64_t now) {
+    uint32_t hash = hash_name(db, username);
+    struct counter *counter = &db->counters[hash % DB_COUNTERS];
+    bool own = counter->name == hash || counter->failures == 0;
+    if (success) {
+        counter->failures = own ? 0 : counter->failures;
+    } else if (!own) {
+        counter->failures--;
+    } else {
+        *counter =
+            (struct counter){now, hash, counter->failures + (counter->failures < UINT32_MAX)};
+    }
+}
+
+/* Where no user has a name of this hash, one comparison is made all the same. */
+struct user *db_find_user(struct db *db, struct str username, struct str password, int64_t now) {
+    unsigned char digest[SHA1_SIZE];
+    hash_password(db, username, password, digest);
+    struct user *user = *name_bucket(db, username);
+    if (!user) user = &db->nobody;
+    while (user && !equal_in_constant_time(user->password, digest, sizeof digest))
+        user = user->chain;
+    count_login(db, username, user != NULL, now);
+    return user;
+}
+
+/* ---- user_sessions ---- */
+
+/* The digits are hash enough; what is no digit leads to some bucket too, and there to no session. */
+static struct session **id_bucket(const struct db *db, const char *session_id) {
+    size_t hash = 0;
+    for (int i = 0; i < 8; i++) {
+        unsigned digit = (unsigned char)session_id[i];
+        hash = hash << 4 ^
+               ((digit & 15) + (digit >> 6) * 9); /* '0' to '9' are 0x3_, 'a' to 'f' 0x6_ */
+    }
+    return &db->sessions_by_id[hash & db->session_mask];
+}
+
+/* As in the reference a SHA-1 in hexadecimal; over the time, the row's number and the secret. */
+static void make_session_id(const struct db *db, struct session *session) {
+    static const char digits[] = "0123456789abcdef";
+    unsigned char digest[SHA1_SIZE];
+    struct sha1 sha1;
+    sha1_begin(&sha1);
+    sha1_add(&sha1, db->options.secret, DB_SECRET);
+    sha1_add(&sha1, &session->born, sizeof session->born);
+    sha1_add(&sha1, &session->id, sizeof session->id);
+    sha1_end(&sha1, digest);
+    for (int i = 0; i < SHA1_SIZE; i++) {
+        session->session_id[2 * i] = digits[digest[i] >> 4];
+        session->session_id[2 * i + 1] = digits[digest[i] & 15];
+    }
+    wipe(digest, sizeof digest);
+}
+
+static void end_session(struct db *db, struct session *session) {
+    struct user *user = session->user;
+    struct session **link = id_bucket(db, session->session_id);
+    while (*link != session) link = &(*link)->chain;
+    *link = session->chain;
+    *(session->older ? &session->older->newer : &user->oldest) = session->newer;
+    *(session->newer ? &session->newer->older : &user->newest) = session->older;
+    user->sessions--;
+    *session = (struct session){.chain = db->free}; /* the id is gone from memory */
+    db->free = session;
+}
+
+const struct session *db_add_session(struct db *db, struct user *user, int64_t now) {
+    if (user->sessions >= db->options.sessions / db->user_count) end_session(db, user->oldest);
+    struct session *session = db->free;
+    db->free = session->chain;
+    *session = (struct session){
+        .older = user->newest, .user = user, .id = ++db->last_session_id, .born = now, .used = now};
+    make_session_id(db, session);
+    struct session **bucket = id_bucket(db, session->session_id);
+    session->chain = *bucket;
+    *bucket = session;
+    *(user->newest ? &user->newest->newer : &user->oldest) = session;
+    user->newest = session;
+    user->sessions++;
+    return session;
+}
+
+static struct session *find_row(struct db *db, struct str session_id) {
+    if (session_id.len != DB_SESSION_ID) return NULL;
+    struct session *session = *id_bucket(db, session_id.s);
+    while (session && !equal_in_constant_time(session->session_id, session_id.s, DB_SESSION_ID))
+        session = session->chain;
+    return session;
+}
+
+static bool has_ended(const struct db *db, const struct session *session, int64_t now) {
+    int64_t idle = db->options.idle, lifetime = db->options.lifetime;
+    return (idle > 0 && now - session->used >= idle) ||
+           (lifetime > 0 && now - session->born >= lifetime);
+}
+
+const struct session *db_find_session(struct db *db, struct str session_id, int64_t now) {
+    struct session *session = find_row(db, session_id);
+    if (session && has_ended(db, session, now)) {
+        end_session(db, session);
+        return NULL;
+    }
+    if (session) session->used = now;
+    return session;
+}
+
+void db_delete_session(struct db *db, struct str session_id) {
+    struct session *session = find_row(db, session_id);
+    if (session) end_session(db, session);
+}

@@ -1,0 +1,329 @@
+/* json.c - a minimal JSON tokenizer and string writer (RFC 8259).
+ *
+ *     struct json_member name = {.name = STR("username")};
+ *     if (json_read_object(body, &name, 1) == JSON_OBJECT && name.type == JSON_STRING)
+ *         json_unescape(&out, name.value);
+ *
+ * or token by token, for a handler that reads arrays:
+ *
+ *     json_begin(&json, text);
+ *     while ((type = json_next(&json, &value)) > JSON_END)
+ *         ...
+ *
+ * Nothing may be believed of a text before JSON_END has come: only then was all of it checked.
+ * Beyond RFC 8259 it refuses escapes that name half of a surrogate pair, and a depth over
+ * JSON_DEPTH. It never allocates and never recurses: what is open is a bit for each depth.
+ */
+#include "json.h"
+
+void json_begin(struct json *json, struct str text) {
+    *json = (struct json){.at = text.s, .end = text.s + text.len};
+}
+
+/* ---- UTF-8 and escapes ---- */
+
+/* A byte that stands for itself, in a text and out of one. */
+static bool is_plain(char byte) {
+    return byte >= 0x20 && byte <= 0x7e && byte != '"' && byte != '\\';
+}
+
+/* The length of the UTF-8 sequence at the start of `at`, 0 where there is none (RFC 3629 section 4). */
+static size_t utf8_length(const char *at, const char *end) {
+    const unsigned char *byte = (const unsigned char *)at;
+    size_t room = (size_t)(end - at), len = byte[0] < 0xe0 ? 2 : byte[0] < 0xf0 ? 3 : 4;
+    unsigned char least = 0x80, most = 0xbf; /* of the second byte */
+    if (byte[0] < 0x80) return 1;
+    if (byte[0] < 0xc2 || byte[0] > 0xf4 || room < len) return 0;
+    if (byte[0] == 0xe0) least = 0xa0; /* overlong below */
+    if (byte[0] == 0xed) most = 0x9f;  /* surrogates above */
+    if (byte[0] == 0xf0) least = 0x90; /* overlong below */
+    if (byte[0] == 0xf4) most = 0x8f;  /* over U+10FFFF above */
+    if (byte[1] < least || byte[1] > most) return 0;
+    for (size_t i = 2; i < len; i++)
+        if (byte[i] < 0x80 || byte[i] > 0xbf) return 0;
+    return len;
+}
+
+bool json_is_utf8(struct str s) {
+    const char *end = s.s + s.len;
+    for (size_t n; s.s < end; s.s += n)
+        if ((n = utf8_length(s.s, end)) == 0) return false;
+    return true;
+}
+
+/* The number of the four hexadecimal digits at `at`, or -1. */
+static long parse_hex4(const char *at, const char *end) {
+    long number = 0;
+    if (end - at < 4) return -1;
+    for (int i = 0; i < 4; i++) {
+        char digit = at[i];
+        if (digit >= '0' && digit <= '9')
+            number = number * 16 + (digit - '0');
+        else if ((digit | 0x20) >= 'a' && (digit | 0x20) <= 'f')
+            number = number * 16 + ((digit | 0x20) - 'a' + 10);
+        else
+            return -1;
+    }
+    return number;
+}
+
+static bool in_range(long number, long from, long to) { return number >= from && number <= to; }
+
+/* The length of the escape at `at`, which begins with a backslash, and its code point; 0 where it is
+ * none. */
+static size_t parse_escape(const char *at, const char *end, long *code) {
+    static const char letters[] = "\"\\/bfnrt", meant[] = "\"\\/\b\f\n\r\t";
+    if (end - at < 2) return 0;
+    if (at[1] != 'u') {
+        const char *letter = memchr(letters, at[1], sizeof letters - 1);
+        *code = letter ? meant[letter - letters] : -1;
+        return letter ? 2 : 0;
+    }
+    *code = parse_hex4(at + 2, end);
+    if (*code < 0 || in_range(*code, 0xdc00, 0xdfff)) return 0;
+    if (!in_range(*code, 0xd800, 0xdbff)) return 6;
+    /* the first of a surrogate pair: only its second may follow (section 7) */
+    long second = end - at >= 12 && at[6] == '\\' && at[7] == 'u' ? parse_hex4(at + 8, end) : -1;
+    if (!in_range(second, 0xdc00, 0xdfff)) return 0;
+    *code = 0x10000 + ((*code - 0xd800) << 10) + (second - 0xdc00);
+    return 12;
+}
+
+/* ---- Tokens ---- */
+
+static enum json_type invalid(struct json *json) {
+    json->at = json->end;
+    json->depth = 0;
+    json->after_value = json->after_name = false;
+    return JSON_INVALID;
+}
+
+static enum json_type read_string(struct json *json, struct str *value) {
+    const char *at = json->at + 1, *end = json->end;
+    long code;
+    for (;;) {
+        while (at < end && is_plain(*at)) at++;
+        if (at == end || (unsigned char)*at < 0x20) return invalid(json);
+        if (*at == '"') break;
+        size_t n = *at == '\\' ? parse_escape(at, end, &code) : utf8_length(at, end);
+        if (n == 0) return invalid(json);
+        at += n;
+    }
+    *value = (struct str){json->at + 1, (size_t)(at - json->at - 1)};
+    json->at = at + 1;
+    return JSON_STRING;
+}
+
+static const char *skip_digits(const char *at, const char *end) {
+    while (at < end && *at >= '0' && *at <= '9') at++;
+    return at;
+}
+
+/* [ "-" ] int [ frac ] [ exp ] (section 6) */
+static enum json_type read_number(struct json *json, struct str *value) {
+    const char *at = json->at, *end = json->end, *digits;
+    if (*at == '-') at++;
+    digits = at;
+    at = skip_digits(at, end);
+    if (at == digits || (*digits == '0' && at > digits + 1)) return invalid(json);
+    if (at < end && *at == '.') {
+        digits = ++at;
+        if ((at = skip_digits(at, end)) == digits) return invalid(json);
+    }
+    if (at < end && (*at == 'e' || *at == 'E')) {
+        at++;
+        if (at < end && (*at == '+' || *at == '-')) at++;
+        digits = at;
+        if ((at = skip_digits(at, end)) == digits) return invalid(json);
+    }
+    *value = (struct str){json->at, (size_t)(at - json->at)};
+    json->at = at;
+    return JSON_NUMBER;
+}
+
+static enum json_type read_literal(struct json *json, struct str *value) {
+    static const struct {
+        struct str text;
+        enum json_type type;
+    } literals[] = {{STR_INIT("true"), JSON_TRUE},
+                    {STR_INIT("false"), JSON_FALSE},
+                    {STR_INIT("null"), JSON_NULL}};
+    for (size_t i = 0; i < sizeof literals / sizeof *literals; i++) {
+        *value = (struct str){json->at, literals[i].text.len};
+        if ((size_t)(json->end - json->at) >= value->len && str_equal(*value, literals[i].text)) {
+            json->at += value->len;
+            return literals[i].type;
+        }
+    }
+    return invalid(json);
+}
+
+static enum json_type enter(struct json *json, enum json_type type) {
+    if (json->depth == JSON_DEPTH) return invalid(json);
+    uint32_t bit = UINT32_C(1) << json->depth++;
+    json->objects = type == JSON_OBJECT ? json->objects | bit : json->objects & ~bit;
+    json->after_value = false;
+    json->at++;
+    return type;
+}
+
+static bool in_object(const struct json *json) {
+    return json->depth > 0 && json->objects >> (json->depth - 1) & 1;
+}
+
+static enum json_type leave(struct json *json) {
+    enum json_type type = in_object(json) ? JSON_OBJECT_END : JSON_ARRAY_END;
+    json->depth--;
+    json->after_value = true;
+    json->at++;
+    return type;
+}
+
+static enum json_type read_value(struct json *json, struct str *value) {
+    json->after_name = false;
+    if (json->at == json->end) return invalid(json);
+    json->after_value = true;
+    switch (*json->at) {
+    case '{': return enter(json, JSON_OBJECT);
+    case '[': return enter(json, JSON_ARRAY);
+    case '"': return read_string(json, value);
+    case 't':
+    case 'f':
+    case 'n': return read_literal(json, value);
+    default: return read_number(json, value);
+    }
+}
+
+static void skip_space(struct json *json) {
+    while (json->at < json->end && memchr(" \t\n\r", *json->at, 4)) json->at++;
+}
+
+static bool skip_byte(struct json *json, char byte) {
+    skip_space(json);
+    if (json->at == json->end || *json->at != byte) return false;
+    json->at++;
+    skip_space(json);
+    return true;
+}
+
+static enum json_type read_name(struct json *json, struct str *value) {
+    if (json->at == json->end || *json->at != '"' || read_string(json, value) != JSON_STRING)
+        return invalid(json);
+    json->after_name = true;
+    return skip_byte(json, ':') ? JSON_NAME : invalid(json);
+}
+
+enum json_type json_next(struct json *json, struct str *value) {
+    *value = (struct str){json->at, 0};
+    skip_space(json);
+    if (json->depth == 0 && json->after_value)
+        return json->at == json->end ? JSON_END : invalid(json);
+    if (json->depth > 0 && !json->after_name) {
+        bool comma = json->after_value && skip_byte(json, ',');
+        if (!comma && json->at < json->end && *json->at == (in_object(json) ? '}' : ']'))
+            return leave(json);
+        if (json->after_value && !comma) return invalid(json);
+        json->after_value = false;
+        if (in_object(json)) return read_name(json, value);
+    }
+    return read_value(json, value);
+}
+
+/* ---- Objects and strings ---- */
+
+/* Appends a code point in UTF-8. */
+static void put_utf8(struct text *out, long code) {
+    size_t len = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    char bytes[4] = {(char)code};
+    for (size_t i = len - 1; i > 0; i--, code >>= 6) bytes[i] = (char)(0x80 | (code & 0x3f));
+    if (len > 1) bytes[0] = (char)(0xf00 >> len | code);
+    text_put(out, (struct str){bytes, len});
+}
+
+void json_unescape(struct text *out, struct str value) {
+    const char *end = value.s + value.len;
+    while (value.len > 0) {
+        const char *escape = memchr(value.s, '\\', value.len);
+        size_t plain = escape ? (size_t)(escape - value.s) : value.len, n = 0;
+        long code;
+        text_put(out, (struct str){value.s, plain});
+        if (escape) {
+            n = parse_escape(escape, end, &code);
+            put_utf8(out, code);
+        }
+        value = (struct str){value.s + plain + n, value.len - plain - n};
+    }
+}
+
+/* Whether the string `value` says `name`, with whatever escapes it is written. */
+static bool says(struct str value, struct str name) {
+    char room[JSON_NAME_SIZE];
+    struct text plain = TEXT(room);
+    json_unescape(&plain, value);
+    return !plain.cut && str_equal(text_str(&plain), name);
+}
+
+enum json_type json_read_object(struct str text, struct json_member members[], size_t count) {
+    struct json json;
+    struct str value;
+    struct json_member *member = NULL; /* whose value comes next */
+    json_begin(&json, text);
+    for (size_t i = 0; i < count; i++) members[i].type = JSON_INVALID;
+    enum json_type whole = json_next(&json, &value), type = whole;
+    while (type > JSON_END) {
+        type = json_next(&json, &value);
+        if (member) {
+            member->type = type;
+            member->value = value;
+            member = NULL;
+        }
+        for (size_t i = 0; i < count && type == JSON_NAME && json.depth == 1; i++)
+            if (says(value, members[i].name)) member = &members[i];
+    }
+    return type == JSON_END ? whole : JSON_INVALID;
+}
+
+static void escape_unit(struct text *out, long unit) {
+    static const char digits[] = "0123456789abcdef";
+    char escape[6] = {'\\',
+                      'u',
+                      digits[unit >> 12 & 15],
+                      digits[unit >> 8 & 15],
+                      digits[unit >> 4 & 15],
+                      digits[unit & 15]};
+    text_put(out, (struct str){escape, sizeof escape});
+}
+
+static void escape_code(struct text *out, long code) {
+    static const char letters[] = "\"\\bfnrt", meant[] = "\"\\\b\f\n\r\t";
+    const char *letter = code < 0x80 ? memchr(meant, (int)code, sizeof meant - 1) : NULL;
+    if (letter) {
+        char escape[2] = {'\\', letters[letter - meant]};
+        text_put(out, (struct str){escape, sizeof escape});
+    } else if (code < 0x10000) {
+        escape_unit(out, code);
+    } else { /* a surrogate pair (section 7) */
+        escape_unit(out, 0xd800 + ((code - 0x10000) >> 10));
+        escape_unit(out, 0xdc00 + (code & 0x3ff));
+    }
+}
+
+/* The code point of the UTF-8 sequence of `n` bytes at `at`. */
+static long code_point(const char *at, size_t n) {
+    long code = (unsigned char)at[0] & (n == 1 ? 0x7f : 0xff >> (n + 1));
+    for (size_t i = 1; i < n; i++) code = code << 6 | (at[i] & 0x3f);
+    return code;
+}
+
+void json_escape(struct text *out, struct str string) {
+    const char *at = string.s, *end = string.s + string.len;
+    while (at < end) {
+        const char *from = at;
+        while (at < end && is_plain(*at)) at++;
+        text_put(out, (struct str){from, (size_t)(at - from)});
+        if (at == end) return;
+        size_t n = utf8_length(at, end);
+        escape_code(out, n ? code_point(at, n) : 0xfffd);
+        at += n ? n : 1;
+    }
+}

@@ -1,0 +1,916 @@
+/* server.c - the socket server: one process, one thread, one poll(2) loop.
+ *
+ *     bytes -> take_turn -> read_requests -> http_parse -> answer -> a handler -> http_write -> send_out
+ *
+ * Memory. All of it is set aside by server_create. A request is read into one buffer and its answers
+ * are written into another; all connections share the two, and are done with them before their turn
+ * ends. Only half a message in flight, a request that came in part or an answer that the peer takes
+ * slowly, goes into a buffer of the connection's own, from a small pool. Where the pool, or the table
+ * of connections, is used up, the connection whose time ends first gives way.
+ *
+ * Rounds. poll(2) costs what it is asked to look at, so the busy connections stand in front of the
+ * idle ones, and most rounds are quick: they look at the front alone. A full round looks at
+ * everyone, ends what is overdue, and sorts the table anew. The next one is due when it has cost a
+ * sixteenth of the time, or as soon as a quick round stays silent for a millisecond; then it sleeps.
+ *
+ * Fairness. A turn reads READ_AT_ONCE bytes and answers the requests in them, unless one request
+ * alone is larger; so no connection holds up the others for long.
+ *
+ * It never knows users or sessions, and never blocks: not on a peer, and not on the log.
+ */
+#define _POSIX_C_SOURCE 200809L
+#include "server.h"
+#include "json.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef SERVER_SECOND /* in ns; a test makes it shorter and with it all that follows */
+#define SERVER_SECOND INT64_C(1000000000)
+#endif
+#define MESSAGE_TIME (10 * SERVER_SECOND) /* for a request to be whole, or an answer to be taken */
+#define IDLE_TIME    (15 * SERVER_SECOND) /* for a connection between two requests */
+#define LINGER_TIME  (2 * SERVER_SECOND)  /* for a peer to read our last answer and close */
+#define STOP_TIME    (5 * SERVER_SECOND)  /* for what is in flight when we are told to stop */
+#define REST_TIME    (SERVER_SECOND / 10) /* for the listener when there are no descriptors */
+#define NAP_TIME     (SERVER_SECOND / 10) /* deadlines may pass unseen for so long */
+
+#define READ_AT_ONCE   4096            /* bytes of requests in one turn */
+#define ACCEPT_AT_ONCE 64              /* connections in one round */
+#define LOG_BUFFER     HTTP_BUFFER     /* bytes of log lines between two writes */
+#define LOG_PIECE      _POSIX_PIPE_BUF /* in one write to a pipe, where poll says there is room */
+#define LOG_LINE       1024            /* of a request-line in the log, at most */
+#define LOG_REST       192             /* what a line of the log needs beside that */
+
+enum state {
+    READING, /* a request may come, or is on its way */
+    WRITING, /* an answer waits for the peer; nothing more is read meanwhile */
+    LINGERING /* the last answer is out and our side is shut: what still comes is thrown away, so that
+                 no reset destroys the answer */
+};
+
+/* What a connection keeps of a message in flight. */
+struct buffer {
+    struct buffer *next; /* in the pool */
+    struct http_progress progress;
+    size_t in_len, out_len, out_sent;
+    char in[HTTP_BUFFER], out[HTTP_BUFFER];
+};
+
+struct connection {
+    int64_t deadline;      /* when what `state` waits for is overdue */
+    struct buffer *buffer; /* NULL where nothing is in flight */
+    size_t place;          /* in the table */
+    enum state state;
+    bool partial; /* the first bytes of a request are here, and its time runs */
+    bool last;    /* no request is read after the latest one */
+    bool linger;  /* ... and the peer may still be sending */
+    bool active;  /* had a turn since the last full round */
+    char peer[INET6_ADDRSTRLEN];
+};
+
+union address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+    struct sockaddr_un un;
+};
+
+struct server {
+    const struct server_options *options;
+    const struct route *routes;
+
+    /* The table. polled[i] and table[i] belong together. [0] is the listener, [1 .. busy) are the
+     * busy connections, [busy .. count) the idle ones, [count ..) are free; in a full round
+     * polled[count] is the pipe that a signal writes to. */
+    struct pollfd *polled;
+    struct connection **table, *connections;
+    size_t busy, count;
+    struct buffer *buffers, *pool;
+
+    int64_t now, full_due, full_cost; /* ns, on the monotonic clock */
+    int64_t next_deadline;       /* none is nearer, of connections and of the listener's rest */
+    int64_t accept_due, stop_by; /* 0 where the listener does not rest, and nobody stops us */
+    bool silent;                 /* the last round found nothing to do */
+    time_t second;               /* that `date` and `log_time` tell */
+    char date[30];               /* strlen("Sun, 06 Nov 1994 08:49:37 GMT") + 1 */
+    char log_time[21];           /* strlen("23/Nov/2026 11:39:41") + 1 */
+
+    bool log_may_block;
+    uint64_t log_lost; /* lines */
+    size_t log_start;  /* where the line that is being written begins */
+    struct text log, out, name;
+    struct http_request request;
+    struct http_response response;
+    char in[HTTP_BUFFER], out_room[HTTP_BUFFER], log_room[LOG_BUFFER], line_room[LOG_LINE];
+    char name_room[sizeof(struct sockaddr_un) + 1]; /* a path, or an address and port */
+};
+
+static volatile sig_atomic_t stop_signals; /* how many came */
+static int signal_pipe[2] = {-1, -1};
+
+static void on_stop_signal(int number) {
+    int saved = errno;
+    (void)number;
+    stop_signals++;
+    ssize_t written = write(signal_pipe[1], "", 1); /* wakes poll; a full pipe does too */
+    (void)written;
+    errno = saved;
+}
+
+/* ---- Time ---- */
+
+static int64_t read_clock(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* Once a round; the texts once a second. */
+static void tell_time(struct server *server) {
+    struct tm tm;
+    time_t second = time(NULL);
+    server->now = read_clock();
+    if (second == server->second) return;
+    server->second = second;
+    strftime(server->date, sizeof server->date, "%a, %d %b %Y %H:%M:%S GMT",
+             gmtime_r(&second, &tm));
+    strftime(server->log_time, sizeof server->log_time, "%d/%b/%Y %H:%M:%S",
+             localtime_r(&second, &tm));
+}
+
+/* ---- The log: one line a request, in the reference's form ---- */
+
+/* Writes what was gathered, as far as that goes without waiting: poll says of a pipe that it has
+ * room for PIPE_BUF bytes at least, and a file never makes us wait. */
+static void flush_log(struct server *server) {
+    struct text *log = &server->log;
+    struct pollfd sink = {STDERR_FILENO, POLLOUT, 0};
+    bool may_block = server->log_may_block;
+    size_t done = 0;
+    while (done < log->len && (!may_block || (poll(&sink, 1, 0) == 1 && sink.revents == POLLOUT))) {
+        size_t n = log->len - done;
+        ssize_t written =
+            write(STDERR_FILENO, log->s + done, may_block && n > LOG_PIECE ? LOG_PIECE : n);
+        if (written <= 0) break;
+        done += (size_t)written;
+    }
+    log->len -= done;
+    memmove(log->s, log->s + done, log->len);
+    if (server->log_lost == 0 || log->len > 0) return;
+    text_put(log, STR("server: lines of the log that were lost: "));
+    text_put_number(log, server->log_lost);
+    text_put(log, STR("\n"));
+    server->log_lost = 0;
+}
+
+/* Bytes that could forge a line, or a terminal's commands, are escaped. */
+static void log_escaped(struct text *log, struct str s) {
+    static const char digits[] = "0123456789abcdef";
+    size_t most = log->len + LOG_LINE - 4;
+    for (size_t i = 0; i < s.len && log->len < most; i++) {
+        unsigned char byte = (unsigned char)s.s[i];
+        char escape[4] = {'\\', 'x', digits[byte >> 4], digits[byte & 15]};
+        bool plain = byte >= 0x20 && byte <= 0x7e && byte != '"' && byte != '\\';
+        text_put(log, plain ? (struct str){s.s + i, 1} : (struct str){escape, sizeof escape});
+    }
+}
+
+/* Begins a line with the peer, the time and the request-line. False where no log is wanted. */
+static bool begin_log_line(struct server *server, const struct connection *c, struct str line) {
+    struct text *log = &server->log;
+    if (server->options->quiet) return false;
+    if (log->room - log->len < LOG_LINE + LOG_REST) flush_log(server);
+    server->log_start = log->len;
+    text_add(log, str_of(c->peer), STR(" - - ["), str_of(server->log_time), STR("] \""));
+    log_escaped(log, line);
+    text_put(log, STR("\" "));
+    return true;
+}
+
+/* A line that does not fit is lost, and counted. */
+static void end_log_line(struct server *server) {
+    struct text *log = &server->log;
+    text_put(log, STR("\n"));
+    if (!log->cut) return;
+    log->cut = false;
+    log->len = server->log_start;
+    server->log_lost++;
+}
+
+static void log_answer(struct server *server, const struct connection *c, struct str line) {
+    if (!begin_log_line(server, c, line)) return;
+    text_put_number(&server->log, (uint64_t)server->response.status);
+    text_put(&server->log, STR(" "));
+    text_put_number(&server->log, server->response.body.len);
+    end_log_line(server);
+}
+
+static void log_close(struct server *server, const struct connection *c, const char *reason) {
+    if (!begin_log_line(server, c, STR("-"))) return;
+    text_add(&server->log, STR("closed: "), str_of(reason));
+    end_log_line(server);
+}
+
+/* ---- The table of connections ---- */
+
+static void swap_places(struct server *server, size_t a, size_t b) {
+    struct pollfd polled = server->polled[a];
+    struct connection *c = server->table[a];
+    server->polled[a] = server->polled[b];
+    server->table[a] = server->table[b];
+    server->polled[b] = polled;
+    server->table[b] = c;
+    server->table[a]->place = a;
+    server->table[b]->place = b;
+}
+
+static int descriptor(const struct server *server, const struct connection *c) {
+    return server->polled[c->place].fd;
+}
+
+static void set_state(struct server *server, struct connection *c, enum state state, int64_t time) {
+    c->state = state;
+    c->deadline = server->now + time;
+    if (c->deadline < server->next_deadline) server->next_deadline = c->deadline;
+    server->polled[c->place].events = state == WRITING ? POLLOUT : POLLIN;
+}
+
+/* A newcomer is busy: its first request is on its way. */
+static struct connection *add_connection(struct server *server, int fd) {
+    size_t place = server->count++;
+    server->polled[place] = (struct pollfd){fd, POLLIN, 0};
+    struct connection *c = server->table[place];
+    *c = (struct connection){.place = place, .active = true};
+    set_state(server, c, READING, IDLE_TIME);
+    swap_places(server, place, server->busy++);
+    return c;
+}
+
+/* Only entries from the ends of the two parts move, and only to the front. A round walks from the
+ * end to the front, so none that moves has a turn still due. */
+static void remove_connection(struct server *server, struct connection *c) {
+    if (c->place < server->busy) swap_places(server, c->place, --server->busy);
+    swap_places(server, c->place, --server->count);
+}
+
+/* After a full round: who had a turn since the last one is busy. */
+static void sort_table(struct server *server) {
+    server->busy = 1;
+    for (size_t i = 1; i < server->count; i++) {
+        struct connection *c = server->table[i];
+        if (c->active) swap_places(server, i, server->busy++);
+        c->active = false;
+    }
+}
+
+static void release_buffer(struct server *server, struct connection *c) {
+    struct buffer *buffer = c->buffer;
+    if (!buffer) return;
+    wipe(buffer->in, buffer->in_len);
+    wipe(buffer->out, buffer->out_len);
+    buffer->in_len = buffer->out_len = 0;
+    buffer->progress = (struct http_progress){0};
+    buffer->next = server->pool;
+    server->pool = buffer;
+    c->buffer = NULL;
+}
+
+/* `reason` goes into the log; NULL where the end is an ordinary one. */
+static void close_connection(struct server *server, struct connection *c, const char *reason) {
+    if (reason) log_close(server, c, reason);
+    release_buffer(server, c);
+    close(descriptor(server, c));
+    remove_connection(server, c);
+}
+
+/* Closes the connection whose deadline is nearest, of those with a message in flight or of the
+ * others. A walk over all of them, as it is only done where something is used up. */
+static bool give_way(struct server *server, bool in_flight) {
+    struct connection *nearest = NULL;
+    for (size_t i = 1; i < server->count; i++) {
+        struct connection *c = server->table[i];
+        if ((c->buffer != NULL) == in_flight && (!nearest || c->deadline < nearest->deadline))
+            nearest = c;
+    }
+    if (nearest) close_connection(server, nearest, in_flight ? "it gave way to another" : NULL);
+    return nearest != NULL;
+}
+
+static struct buffer *own_buffer(struct server *server, struct connection *c) {
+    if (c->buffer) return c->buffer;
+    if (!server->pool) give_way(server, true);
+    c->buffer = server->pool;
+    server->pool = c->buffer->next;
+    return c->buffer;
+}
+
+/* ---- Answers ---- */
+
+/* An error in the shape all errors have, its message in three pieces. A piece in the middle that is
+ * too long for an answer is left out. */
+static int error_about(struct http_response *res, int status, struct str before, struct str what,
+                       struct str after) {
+    struct text *body = &res->body;
+    *body = TEXT(res->body_room);
+    text_add(body, STR("{\"status\": \""), http_status(status), STR("\", \"status_code\": "));
+    text_put_number(body, (uint64_t)status);
+    text_add(body, STR(", \"error\": \""), before);
+    json_escape(body, what);
+    text_add(body, after, STR("\", \"data\": null}"));
+    return body->cut ? error_about(res, status, before, STR("..."), after) : status;
+}
+
+int server_error(struct http_response *res, int status, struct str message) {
+    return error_about(res, status, STR(""), message, STR(""));
+}
+
+/* What was wrong with bytes that are no request, or none that is taken. */
+static struct str complaint(int status) {
+    switch (status) {
+    case 408: return STR("The request did not come in time");
+    case 413: return STR("The request is larger than the server takes");
+    case 414: return STR("The request-target is longer than the server takes");
+    case 417: return STR("100-continue is the only expectation that is met");
+    case 431: return STR("The header fields are more than the server takes");
+    case 501: return STR("chunked is the only transfer coding that is understood");
+    case 505: return STR("HTTP/1.0 and HTTP/1.1 are the versions that are understood");
+    default: return STR("This is no HTTP/1.1 request");
+    }
+}
+
+static bool is_text(struct str s, const char *text) {
+    return strncmp(text, s.s, s.len) == 0 && text[s.len] == '\0';
+}
+
+/* What may be asked of `path`: the methods in the table, and those that come with them. */
+static void add_allow(const struct server *server, struct http_response *res, struct str path) {
+    char room[HTTP_EXTRA];
+    struct text methods = TEXT(room);
+    for (const struct route *route = server->routes; route->method; route++) {
+        if (!is_text(path, route->path)) continue;
+        text_add(&methods, str_of(route->method), STR(", "));
+        if (is_text(STR("GET"), route->method)) text_put(&methods, STR("HEAD, "));
+    }
+    text_put(&methods, STR("OPTIONS"));
+    struct str list = text_str(&methods);
+    http_add_field(res, STR("Allow"), &list, 1);
+}
+
+/* Finds the request's route and has it handled. Returns the status. */
+static int dispatch(const struct server *server, struct http_request *req,
+                    struct http_response *res) {
+    const struct route *route = server->routes;
+    bool head = res->no_content, known = false;
+    struct str method = head ? STR("GET") : req->method, path;
+    http_decode_path(req);
+    path = req->path;
+    if (path.len > 1 && path.s[path.len - 1] == '/') path.len--; /* as in the reference */
+    for (; route->method; route++) {
+        if (!is_text(path, route->path)) continue;
+        known = true;
+        if (is_text(method, route->method)) break;
+    }
+    if (!known && !is_text(path, "*"))
+        return error_about(res, 404, STR("Path "), path, STR(" not found"));
+    if (head || !route->method) add_allow(server, res, path);
+    if (!route->method && is_text(method, "OPTIONS")) {
+        text_put(&res->body, STR("{}"));
+        return 200;
+    }
+    if (!route->method) return error_about(res, 405, STR(""), req->method, STR(" not allowed"));
+    if (!is_text(method, "GET") && http_is_cross_site(req))
+        return server_error(res, 403, STR("This request comes from a page of another site"));
+    return route->handle(req, res);
+}
+
+/* Has the response written out and logged, as the answer to the request that begins with `line`. */
+static void write_answer(struct server *server, struct connection *c, struct str line) {
+    struct http_response *res = &server->response;
+    c->last = res->close;
+    http_write(&server->out, res, (struct str){server->date, sizeof server->date - 1});
+    log_answer(server, c, line);
+    wipe(res->body.s, res->body.len);
+    wipe(res->extra.s, res->extra.len);
+}
+
+static void answer(struct server *server, struct connection *c) {
+    struct http_request *req = &server->request;
+    struct text line = TEXT(server->line_room); /* as it came: the path is decoded in place */
+    text_put(&line, (struct str){req->line.s, req->line.len < LOG_LINE ? req->line.len : LOG_LINE});
+    req->received = server->now;
+    http_begin_response(&server->response, req);
+    server->response.close |= server->stop_by != 0;
+    server->response.status = dispatch(server, req, &server->response);
+    write_answer(server, c, text_str(&line));
+}
+
+/* Answers bytes that make no request, and lets the connection end. */
+static void refuse(struct server *server, struct connection *c, struct str bytes, int status) {
+    struct http_request none = {.minor = 1};
+    struct str line = str_cut(&bytes, '\n');
+    if (line.len > 0 && line.s[line.len - 1] == '\r') line.len--;
+    http_begin_response(&server->response, &none);
+    server->response.status = server_error(&server->response, status, complaint(status));
+    write_answer(server, c, line);
+    c->linger = true;
+}
+
+/* ---- Turns: what a connection does when poll has found it ready ---- */
+
+/* Answers the requests in in[0 .. len), as far as they are whole and their answers have room. Returns
+ * the bytes used up. */
+static size_t answer_requests(struct server *server, struct connection *c, char *in, size_t len) {
+    size_t used = 0;
+    while (used < len && !c->last && server->out.room - server->out.len >= HTTP_RESPONSE) {
+        int n = http_parse(in + used, len - used, &server->request);
+        if (n < 0) {
+            refuse(server, c, (struct str){in + used, len - used}, -n);
+            break;
+        }
+        if (server->request.awaits_continue)
+            text_put(&server->out, STR("HTTP/1.1 100 Continue\r\n\r\n"));
+        if (n == 0) break;
+        answer(server, c);
+        c->partial = false;
+        used += (size_t)n;
+    }
+    return used;
+}
+
+static bool would_block(void) { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR; }
+
+/* Sends text[*sent .. len), and moves *sent on. Returns false where the connection is broken, which
+ * is closed. */
+static bool send_some(struct server *server, struct connection *c, const char *text, size_t len,
+                      size_t *sent) {
+    ssize_t n = *sent < len ? send(descriptor(server, c), text + *sent, len - *sent, 0) : 0;
+    if (n < 0 && !would_block()) {
+        close_connection(server, c, "the peer does not take the answer");
+        return false;
+    }
+    *sent += n > 0 ? (size_t)n : 0;
+    return true;
+}
+
+/* Keeps what is left of a turn until the next one: of the input, and of the output. */
+static void keep(struct server *server, struct connection *c, struct str in, struct str out) {
+    struct buffer *buffer = own_buffer(server, c);
+    size_t before = buffer->in_len;
+    memmove(buffer->in, in.s, in.len);
+    if (before > in.len) wipe(buffer->in + in.len, before - in.len);
+    buffer->in_len = in.len;
+    buffer->progress = server->request.progress;
+    memcpy(buffer->out, out.s, out.len);
+    buffer->out_len = out.len;
+    buffer->out_sent = 0;
+}
+
+/* Our side of the connection ends. With input unread the peer might lose the answer to a reset, so
+ * what comes is thrown away until the peer has closed too (RFC 9112 section 9.6). */
+static void end_connection(struct server *server, struct connection *c, bool unread) {
+    if ((!c->linger && !unread) || shutdown(descriptor(server, c), SHUT_WR) < 0) {
+        close_connection(server, c, NULL);
+        return;
+    }
+    release_buffer(server, c);
+    set_state(server, c, LINGERING, LINGER_TIME);
+}
+
+/* What becomes of a connection after a turn that left these bytes of input and output over. */
+static void settle(struct server *server, struct connection *c, struct str in, struct str out) {
+    if (out.len > 0) {
+        keep(server, c, in, out);
+        set_state(server, c, WRITING, MESSAGE_TIME);
+    } else if (c->last) {
+        end_connection(server, c, in.len > 0);
+    } else if (in.len > 0) {
+        keep(server, c, in, out);
+        if (!c->partial || c->state == WRITING) set_state(server, c, READING, MESSAGE_TIME);
+        c->partial = true;
+    } else {
+        release_buffer(server, c);
+        set_state(server, c, READING, IDLE_TIME);
+    }
+}
+
+/* Ends a turn: sends the answers and, while the peer takes them, answers what had no room before.
+ * in[0 .. len) is what the answered requests have left. */
+static void end_turn(struct server *server, struct connection *c, char *in, size_t len) {
+    struct text *out = &server->out;
+    size_t sent = 0;
+    bool alive = send_some(server, c, out->s, out->len, &sent);
+    while (alive && out->len > 0 && sent == out->len) {
+        wipe(out->s, out->len);
+        out->len = sent = 0;
+        size_t used = answer_requests(server, c, in, len);
+        in += used;
+        len -= used;
+        alive = send_some(server, c, out->s, out->len, &sent);
+    }
+    if (alive)
+        settle(server, c, (struct str){in, len}, (struct str){out->s + sent, out->len - sent});
+    wipe(out->s, out->len);
+    out->len = 0;
+}
+
+/* Reads into in[len ..). Returns the bytes read, 0 where there are none now, or -1 where the
+ * connection is over, which is closed. */
+static ssize_t receive(struct server *server, struct connection *c, char *in, size_t len) {
+    size_t room = HTTP_BUFFER - len < READ_AT_ONCE ? HTTP_BUFFER - len : READ_AT_ONCE;
+    ssize_t n = recv(descriptor(server, c), in + len, room, 0);
+    if (n > 0) return n;
+    if (n < 0 && would_block()) return 0;
+    close_connection(server, c, len > 0 ? "the peer left in the middle of a request" : NULL);
+    return -1;
+}
+
+static void read_requests(struct server *server, struct connection *c) {
+    struct buffer *kept = c->buffer;
+    char *in = kept ? kept->in : server->in;
+    size_t len = kept ? kept->in_len : 0, used = 0;
+    ssize_t n;
+    server->request.progress = kept ? kept->progress : (struct http_progress){0};
+    do {
+        n = receive(server, c, in, len);
+        if (n < 0) break;
+        len += (size_t)n;
+        if (kept) kept->in_len = len;
+        used = answer_requests(server, c, in, len);
+    } while (used == 0 && n == READ_AT_ONCE && len < HTTP_BUFFER && !c->last);
+    if (n >= 0) end_turn(server, c, in + used, len - used);
+    if (!kept) wipe(server->in, len);
+}
+
+static void write_rest(struct server *server, struct connection *c) {
+    struct buffer *kept = c->buffer;
+    if (!send_some(server, c, kept->out, kept->out_len, &kept->out_sent)) return;
+    if (kept->out_sent < kept->out_len) return;
+    wipe(kept->out, kept->out_len);
+    kept->out_len = 0;
+    server->request.progress = kept->progress;
+    size_t used = answer_requests(server, c, kept->in, kept->in_len);
+    end_turn(server, c, kept->in + used, kept->in_len - used);
+}
+
+static void throw_away(struct server *server, struct connection *c) {
+    ssize_t n = recv(descriptor(server, c), server->in, HTTP_BUFFER, 0);
+    if (n > 0)
+        wipe(server->in, (size_t)n);
+    else if (n == 0 || !would_block())
+        close_connection(server, c, NULL);
+}
+
+static void take_turn(struct server *server, struct connection *c) {
+    c->active = true;
+    switch (c->state) {
+    case READING: read_requests(server, c); break;
+    case WRITING: write_rest(server, c); break;
+    case LINGERING: throw_away(server, c); break;
+    }
+}
+
+static void end_overdue(struct server *server, struct connection *c) {
+    switch (c->state) {
+    case READING:
+        if (!c->partial) {
+            close_connection(server, c, NULL);
+            return;
+        }
+        refuse(server, c, (struct str){c->buffer->in, c->buffer->in_len}, 408);
+        end_turn(server, c, c->buffer->in, 0);
+        break;
+    case WRITING: close_connection(server, c, "the peer did not take the answer in time"); break;
+    case LINGERING: close_connection(server, c, NULL); break;
+    }
+}
+
+/* ---- Rounds ---- */
+
+/* accept's errors by their meaning: nobody there, or gone again; or no descriptors, no memory, or
+ * whatever a system has to say beyond: then the listener rests instead of asking again and again. */
+static void rest_listener(struct server *server) {
+    if (would_block() || errno == ECONNABORTED || errno == EPROTO) return;
+    server->polled[0].events = 0;
+    server->accept_due = server->now + REST_TIME;
+    if (server->accept_due < server->next_deadline) server->next_deadline = server->accept_due;
+}
+
+/* Writes an IP address as text to `ip`, INET6_ADDRSTRLEN bytes; other addresses are "unix". */
+static void write_ip(const union address *address, char *ip) {
+    memcpy(ip, "unix", sizeof "unix");
+    if (address->any.sa_family == AF_INET)
+        inet_ntop(AF_INET, &address->v4.sin_addr, ip, INET6_ADDRSTRLEN);
+    if (address->any.sa_family == AF_INET6)
+        inet_ntop(AF_INET6, &address->v6.sin6_addr, ip, INET6_ADDRSTRLEN);
+}
+
+/* Takes in newcomers, so few of them at once that each has a turn before it must give way to others.
+ * Returns whether there may be more. */
+static bool accept_connections(struct server *server) {
+    size_t most = server->options->connections / 16 + 1;
+    for (size_t i = 0; i < most && i < ACCEPT_AT_ONCE; i++) {
+        union address peer = {.any.sa_family = AF_UNSPEC};
+        socklen_t len = sizeof peer;
+        int fd = accept(server->polled[0].fd, &peer.any, &len);
+        if (fd < 0) {
+            rest_listener(server);
+            return false;
+        }
+        if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0) {
+            close(fd);
+            continue;
+        }
+        if (server->count > server->options->connections && !give_way(server, false))
+            give_way(server, true);
+        write_ip(&peer, add_connection(server, fd)->peer);
+    }
+    return true;
+}
+
+/* Ends what is overdue and, where we stop, what is idle. */
+static void sweep(struct server *server) {
+    server->next_deadline = INT64_MAX;
+    if (server->accept_due > server->now)
+        server->next_deadline = server->accept_due;
+    else if (server->accept_due > 0)
+        server->accept_due = 0, server->polled[0].events = POLLIN;
+    for (size_t i = server->count; i-- > 1;) {
+        if (i >= server->count) continue;
+        struct connection *c = server->table[i];
+        bool idle = c->state == READING && !c->partial && !c->active;
+        if (server->now >= c->deadline || (server->stop_by && idle))
+            end_overdue(server, c);
+        else if (c->deadline < server->next_deadline)
+            server->next_deadline = c->deadline;
+    }
+    sort_table(server);
+}
+
+/* In ms, as poll wants it; -1 is for ever. */
+static int sleep_time(const struct server *server) {
+    int64_t time = server->next_deadline - server->now;
+    if (server->next_deadline == INT64_MAX && !server->stop_by) return -1;
+    if (time < NAP_TIME || server->stop_by) time = NAP_TIME;
+    return (int)(time / 1000000 + 1);
+}
+
+/* poll has found `ready` of the first `entries` ready. The listener comes last, as newcomers would
+ * change the table. */
+static void take_turns(struct server *server, size_t entries, int ready) {
+    for (size_t i = entries; i-- > 0 && ready > 0;) {
+        if (i >= server->count || !server->polled[i].revents) continue;
+        server->polled[i].revents = 0;
+        ready--;
+        if (i > 0)
+            take_turn(server, server->table[i]);
+        else
+            accept_connections(server);
+    }
+}
+
+static void play_round(struct server *server) {
+    bool full = server->silent || server->now >= server->full_due;
+    int timeout = !full ? 1 : server->silent ? sleep_time(server) : 0;
+    size_t entries = full ? server->count + 1 : server->busy;
+    int64_t start = full ? read_clock() : 0;
+    if (full)
+        server->polled[server->count] =
+            (struct pollfd){server->stop_by ? -1 : signal_pipe[0], POLLIN, 0};
+    int ready = poll(server->polled, (nfds_t)entries, timeout);
+    bool failed = ready < 0 && errno != EINTR;
+    tell_time(server);
+    int64_t cost = server->now - start;
+    take_turns(server, entries, ready);
+    if (full) {
+        start = read_clock();
+        sweep(server);
+        int64_t end = read_clock();
+        if (timeout == 0) server->full_cost = cost + end - start;
+        server->full_due = end + 15 * server->full_cost;
+    }
+    server->silent = ready <= 0;
+    if (server->log.len > 0) flush_log(server);
+    if (failed) /* no memory for poll, say: it is not asked again and again */
+        nanosleep(&(struct timespec){0, 10000000}, NULL);
+}
+
+/* ---- The start and the end ---- */
+
+static bool is_path(const char *address) { return strchr(address, '/') != NULL; }
+
+/* Reads the address and port into `to`; returns its length, 0 where it is no address. */
+static socklen_t parse_address(const struct server_options *options, union address *to) {
+    const char *text = options->address;
+    memset(to, 0, sizeof *to);
+    if (is_path(text) && strlen(text) < sizeof to->un.sun_path) {
+        to->un.sun_family = AF_UNIX;
+        memcpy(to->un.sun_path, text, strlen(text));
+        return sizeof to->un;
+    }
+    if (inet_pton(AF_INET, text, &to->v4.sin_addr) == 1) {
+        to->v4.sin_family = AF_INET;
+        to->v4.sin_port = htons((uint16_t)options->port);
+        return sizeof to->v4;
+    }
+    if (inet_pton(AF_INET6, text, &to->v6.sin6_addr) == 1) {
+        to->v6.sin6_family = AF_INET6;
+        to->v6.sin6_port = htons((uint16_t)options->port);
+        return sizeof to->v6;
+    }
+    errno = EADDRNOTAVAIL;
+    return 0;
+}
+
+/* A server that was killed leaves its socket file behind: nobody listens there, and it goes. */
+static void remove_stale(const union address *address, socklen_t len) {
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (connect(fd, &address->any, len) < 0 && errno == ECONNREFUSED) unlink(address->un.sun_path);
+    close(fd);
+}
+
+/* Returns the listening descriptor, or -1. */
+static int listen_at(const struct server_options *options) {
+    union address address;
+    socklen_t len = parse_address(options, &address);
+    int on = 1, off = 0, fd = len ? socket(address.any.sa_family, SOCK_STREAM, 0) : -1;
+    if (fd < 0) return -1;
+    if (address.any.sa_family == AF_UNIX) remove_stale(&address, len);
+    if (address.any.sa_family == AF_INET6) /* "::" takes IPv4 as well */
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (bind(fd, &address.any, len) == 0 && listen(fd, SOMAXCONN) == 0) return fd;
+    int cause = errno;
+    close(fd);
+    errno = cause;
+    return -1;
+}
+
+/* A supervisor may hand over descriptor 3 as a listening socket; the environment says so. */
+static bool is_handed_over(void) {
+    const char *count = getenv("LISTEN_FDS"), *pid = getenv("LISTEN_PID");
+    char room[20];
+    struct text own = TEXT(room);
+    text_put_number(&own, (uint64_t)getpid());
+    return count && pid && strcmp(count, "1") == 0 && str_equal(str_of(pid), text_str(&own));
+}
+
+static void name_listener(struct server *server) {
+    union address address = {.any.sa_family = AF_UNSPEC};
+    socklen_t len = sizeof address;
+    char ip[INET6_ADDRSTRLEN];
+    getsockname(server->polled[0].fd, &address.any, &len);
+    write_ip(&address, ip);
+    bool v6 = address.any.sa_family == AF_INET6;
+    if (address.any.sa_family == AF_UNIX) {
+        text_put(&server->name, str_of(address.un.sun_path));
+    } else {
+        text_add(&server->name, v6 ? STR("[") : STR(""), str_of(ip), v6 ? STR("]:") : STR(":"));
+        text_put_number(&server->name, ntohs(v6 ? address.v6.sin6_port : address.v4.sin_port));
+    }
+}
+
+static bool open_listener(struct server *server) {
+    int on = 1, fd = is_handed_over() ? 3 : listen_at(server->options);
+    if (fd < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0) return false;
+    /* Accepted sockets inherit it where it matters; no answer waits for an acknowledgement then. */
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    server->polled[0] = (struct pollfd){fd, POLLIN, 0};
+    name_listener(server);
+    return true;
+}
+
+/* A server that is killed by a terminal that goes away, or by a stray signal, serves nobody. */
+static bool catch_signals(void) {
+    static const int ignored[] = {SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2};
+    struct sigaction action = {.sa_handler = SIG_IGN};
+    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
+        sigaction(ignored[i], &action, NULL);
+    action.sa_handler = on_stop_signal;
+    return pipe(signal_pipe) == 0 && fcntl(signal_pipe[1], F_SETFL, O_NONBLOCK) == 0 &&
+           sigaction(SIGINT, &action, NULL) == 0 && sigaction(SIGTERM, &action, NULL) == 0;
+}
+
+/* Descriptors for all connections and a few more, as far as the system lets us have them. */
+static void raise_limit(size_t connections) {
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)connections + 16;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted) return;
+    limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static size_t buffer_count(size_t connections) {
+    return connections / 16 < 8 ? 8 : connections / 16;
+}
+
+size_t server_memory(const struct server_options *options) {
+    size_t connections = options->connections;
+    return sizeof(struct server) + (connections + 2) * sizeof(struct pollfd) +
+           (connections + 1) * sizeof(struct connection *) +
+           connections * sizeof(struct connection) +
+           buffer_count(connections) * sizeof(struct buffer);
+}
+
+static bool allocate(struct server *server) {
+    size_t connections = server->options->connections, buffers = buffer_count(connections);
+    server->polled = calloc(connections + 2, sizeof *server->polled);
+    server->table = calloc(connections + 1, sizeof(struct connection *));
+    server->connections = calloc(connections, sizeof *server->connections);
+    server->buffers = calloc(buffers, sizeof *server->buffers);
+    if (!server->polled || !server->table || !server->connections || !server->buffers) return false;
+    server->polled[0].fd = -1;
+    for (size_t i = 0; i < connections; i++) server->table[i + 1] = &server->connections[i];
+    for (size_t i = 0; i < buffers; i++) {
+        server->buffers[i].next = server->pool;
+        server->pool = &server->buffers[i];
+    }
+    return true;
+}
+
+struct server *server_create(const struct server_options *options, const struct route routes[],
+                             const char **failed) {
+    struct server *server = calloc(1, sizeof *server);
+    struct stat log;
+    *failed = "find memory to serve at";
+    if (!server) return NULL;
+    server->options = options;
+    server->routes = routes;
+    server->busy = server->count = 1;
+    server->silent = true;
+    server->second = -1; /* none, that of a board that has just started included */
+    server->next_deadline = INT64_MAX;
+    server->log = TEXT(server->log_room);
+    server->out = TEXT(server->out_room);
+    server->name = TEXT(server->name_room);
+    server->log_may_block = fstat(STDERR_FILENO, &log) < 0 || !S_ISREG(log.st_mode);
+    tzset();
+    tell_time(server);
+    raise_limit(options->connections);
+    if (allocate(server)) {
+        *failed = "listen on";
+        if (catch_signals() && open_listener(server)) return server;
+    }
+    int cause = errno;
+    server_destroy(server);
+    errno = cause;
+    return NULL;
+}
+
+struct str server_name(const struct server *server) {
+    return text_str(&server->name);
+}
+
+static void stop_listening(struct server *server) {
+    if (server->polled[0].fd < 0) return;
+    close(server->polled[0].fd);
+    server->polled[0].fd = -1;
+    if (is_path(server->name.s)) unlink(server->name.s);
+}
+
+/* Who has connected by now is served; who is idle is let go in the next round. */
+static void begin_stop(struct server *server) {
+    server->stop_by = server->now + STOP_TIME;
+    server->silent = false;
+    server->full_due = 0;
+    while (server->count <= server->options->connections && accept_connections(server))
+        ;
+    stop_listening(server);
+}
+
+static bool is_over(struct server *server) {
+    if (stop_signals == 0) return false;
+    if (server->stop_by == 0) begin_stop(server);
+    return stop_signals > 1 || server->count == 1 || server->now >= server->stop_by;
+}
+
+void server_run(struct server *server) {
+    while (!is_over(server)) play_round(server);
+}
+
+void server_destroy(struct server *server) {
+    while (server->count > 1) {
+        struct connection *c = server->table[1];
+        close_connection(server, c, c->buffer ? "the server has stopped" : NULL);
+    }
+    flush_log(server);
+    if (server->polled) stop_listening(server);
+    free(server->polled);
+    free(server->table);
+    free(server->connections);
+    free(server->buffers);
+    free(server);
+}

@@ -1,0 +1,69 @@
+#!/bin/sh
+# smoke.sh - the README's walk with curl: log in, be greeted, log out, be refused.
+#
+# It starts ./server, or what SERVER names, on a free port, and stops it again. It tells what was
+# wrong; the last line is `N passed, N failed`. Without curl it is skipped.
+passed=0 failed=0
+
+report() {
+    echo "$passed passed, $failed failed"
+    [ "$failed" -eq 0 ]
+    exit
+}
+
+# check WHAT EXPECTED SEEN
+check() {
+    if [ "$2" = "$3" ]; then
+        passed=$((passed + 1))
+        return
+    fi
+    failed=$((failed + 1))
+    printf 'FAIL %s\n     expected: %s\n     seen:     %s\n' "$1" "$2" "$3"
+}
+
+# Prints the body, and the status behind it. A session's id is shown as <id>.
+ask() {
+    curl --silent --show-error --max-time 20 --noproxy '*' --cookie "$jar" --cookie-jar "$jar" \
+        --write-out ' %{http_code}' "$@" 2>&1 | sed 's/[0-9a-f]\{40\}/<id>/'
+}
+
+if ! command -v curl >/dev/null; then
+    echo 'skipped: there is no curl'
+    report
+fi
+
+folder=${TMPDIR:-/tmp}/server-smoke-$$ jar=$folder/jar pid=
+trap '[ -z "$pid" ] || kill -9 "$pid"; rm -rf "$folder"' EXIT
+trap 'exit 1' HUP INT TERM
+mkdir -m 700 "$folder" || exit 1
+mkfifo "$folder/said" || exit 1
+
+"${SERVER:-./server}" -a 127.0.0.1 -p 0 -q >"$folder/said" &
+pid=$!
+exec 3<"$folder/said"
+url=
+while [ -z "$url" ] && read -r line <&3; do
+    case $line in 'Serving on '*'...') url=http://${line#Serving on } url=${url%...} ;; esac
+done
+if [ -z "$url" ]; then
+    check 'the start' 'Serving on ...' "$line"
+    report
+fi
+
+foo='{"username":"foo","password":"foo"}'
+refusal="{\"status\": \"401 Unauthorized\", \"status_code\": 401, \"error\": \"I can't let you do\
+ that\", \"data\": null} 401"
+check 'before the login' "$refusal" "$(ask "$url/home")"
+check 'the login' '{"message": "Logged in", "session_id": "<id>"} 200' \
+    "$(ask -d "$foo" "$url/login")"
+check 'the greeting' '{"message": "Hello, foo"} 200' "$(ask "$url/home")"
+check 'the greeting by POST' '{"message": "Hello, foo"} 200' "$(ask -X POST "$url/home")"
+check 'the logout' '{"message": "logged out"} 200' "$(ask -X POST "$url/logout")"
+check 'after the logout' "$refusal" "$(ask "$url/home")"
+
+kill -TERM "$pid"
+wait "$pid"
+check 'the exit status' 0 $?
+pid=
+check 'the last words' 'Done' "$(cat <&3)"
+report

@@ -1,0 +1,515 @@
+/* test_json.c - proves json.c with tables of texts, each with the rule that makes it valid or not.
+ *
+ * Sections are those of RFC 8259 where nothing else is said. Every text is read from a place that
+ * ends where memory begins that may not be touched, so that reading one byte too many ends the
+ * program. It never reads a file: suites of others have a program of their own.
+ */
+#define _POSIX_C_SOURCE 200809L
+#include "json.h"
+#include "tests/test.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define COUNT(table) (sizeof(table) / sizeof *(table))
+#define SAMPLE_OBJECT                                                                              \
+    "{\"username\": \"f\\u006fo\\ud83d\\ude00\xc3\xa9\", \"n\": [1, -2.5e+3, {}, [], true, "       \
+    "false, "                                                                                      \
+    "null], \"\": {\"a\": \"\\\"\"}}"
+
+/* ---- The edge of memory ---- */
+
+static char *edge; /* the first byte that may not be touched */
+
+static void make_edge(void) {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    int fd = open("/dev/zero", O_RDWR);
+    char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+    if (pages == MAP_FAILED || mprotect(pages + page, page, PROT_NONE) < 0) exit(1);
+    close(fd);
+    edge = pages + page;
+}
+
+/* The same text, but its end lies at the edge. */
+static struct str at_edge(struct str text) {
+    memcpy(edge - text.len, text.s, text.len);
+    return (struct str){edge - text.len, text.len};
+}
+
+/* ---- Reading ---- */
+
+/* Whether all of `text` is valid. What it says at the end it must say again. */
+static bool is_valid(struct str text) {
+    struct json json;
+    struct str value;
+    enum json_type type;
+    json_begin(&json, text);
+    do type = json_next(&json, &value);
+    while (type > JSON_END);
+    CHECK(json_next(&json, &value) == type);
+    return type == JSON_END;
+}
+
+/* The tokens of `text` in a notation of our own: a name ends in a colon, a string stands between
+ * quotes, and at the end there is a full stop, or an exclamation mark where the text is invalid. */
+static struct str tokens(struct str text) {
+    static const char marks[] = "!.{}[]";
+    static char room[256];
+    struct text out = TEXT(room);
+    struct json json;
+    struct str value;
+    enum json_type type;
+    json_begin(&json, at_edge(text));
+    do {
+        type = json_next(&json, &value);
+        if (type == JSON_STRING) text_put(&out, STR("\""));
+        text_put(&out, type < JSON_NAME ? (struct str){&marks[type], 1} : value);
+        if (type == JSON_STRING) text_put(&out, STR("\""));
+        if (type > JSON_END) text_put(&out, type == JSON_NAME ? STR(": ") : STR(" "));
+    } while (type > JSON_END);
+    return text_str(&out);
+}
+
+static void test_tokens(void) {
+    static const struct {
+        struct str text, tokens;
+    } cases[] = {
+        {STR_INIT("[1,[],{}]"), STR_INIT("[ 1 [ ] { } ] .")},
+        {STR_INIT(" { \"a\" : [ true , \"b\" ] , \"c\":{\"d\":null} } "),
+         STR_INIT("{ a: [ true \"b\" ] c: { d: null } } .")},
+        {STR_INIT("\"\\n\\u00e9\""), STR_INIT("\"\\n\\u00e9\" .")},
+        {STR_INIT("-1.50e+3\n"), STR_INIT("-1.50e+3 .")},
+        {STR_INIT("[false}"), STR_INIT("[ false !")},
+        {STR_INIT("{\"a\":1,}"), STR_INIT("{ a: 1 !")},
+        {STR_INIT("{\"a\"}"), STR_INIT("{ !")},
+        {STR_INIT("1 1"), STR_INIT("1 !")},
+    };
+    TEST("tokens come one by one, each with what stands in the text") {
+        for (size_t i = 0; i < COUNT(cases); i++)
+            CHECK_CASE(str_equal(tokens(cases[i].text), cases[i].tokens), cases[i].text.s);
+    }
+}
+
+/* ---- Valid and invalid texts ---- */
+
+static const struct {
+    struct str text;
+    const char *why;
+} valid[] = {
+    {STR_INIT("null"), "2: any value is a text"},
+    {STR_INIT("\"\""), "2: any value is a text"},
+    {STR_INIT(" \t\r\n[ \t\r\n1 \t\r\n, \t\r\n2 \t\r\n] \t\r\n"), "2: space around tokens"},
+    {STR_INIT("{\"a\" \t\r\n: \t\r\n1}"), "2: space around the colon"},
+    {STR_INIT("[]"), "5: no element"},
+    {STR_INIT("{}"), "4: no member"},
+    {STR_INIT("{\"\":0}"), "4, 7: a name may be empty"},
+    {STR_INIT("{\"a\":1,\"a\":2}"), "4: names should be unique, but need not"},
+    {STR_INIT("0"), "6"},
+    {STR_INIT("-0"), "6: minus zero"},
+    {STR_INIT("10.01"), "6: frac"},
+    {STR_INIT("0e0"), "6: exp"},
+    {STR_INIT("-1.5E+0012"), "6: an exponent may begin with zeros"},
+    {STR_INIT("1e-999999999"), "6: any range"},
+    {STR_INIT("123456789012345678901234567890"), "6: any length"},
+    {STR_INIT("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\""), "7: the short escapes"},
+    {STR_INIT("\"\\u0000\\u00e9\\uABCD\\uabcd\""), "7: digits in either case"},
+    {STR_INIT("\"\\ud800\\udc00\\uDBFF\\uDFFF\""), "7: the first and the last surrogate pair"},
+    {STR_INIT("\"\\ud7ff\\ue000\""), "7: beside the surrogates"},
+    {STR_INIT("\"\x7f\""), "7: DEL needs no escape"},
+    {STR_INIT("\"\xef\xbb\xbf\""), "8.1: inside a string it is no byte order mark"},
+    {STR_INIT(SAMPLE_OBJECT), "all of it"},
+};
+
+static const struct {
+    struct str text;
+    const char *why;
+} invalid[] = {
+    {STR_INIT(""), "2: a text is a value"},
+    {STR_INIT(" "), "2: a text is a value"},
+    {STR_INIT("1 2"), "2: one value"},
+    {STR_INIT("{}x"), "2: nothing behind the value"},
+    {STR_INIT("[]]"), "2: nothing behind the value"},
+    {STR_INIT("1\0"), "2: NUL is no space"},
+    {STR_INIT("\0"), "2: NUL is no value"},
+    {STR_INIT("\v1"), "2: a vertical tab is no space"},
+    {STR_INIT("1\f"), "2: a form feed is no space"},
+    {STR_INIT("\xc2\xa0[]"), "2: a no-break space is no space"},
+    {STR_INIT("\xef\xbb\xbf[]"), "8.1: a byte order mark"},
+    {STR_INIT("/**/1"), "2: there are no comments"},
+    {STR_INIT("nul"), "3: a literal cut short"},
+    {STR_INIT("nullx"), "3: no such literal"},
+    {STR_INIT("True"), "3: literals are in lower case"},
+    {STR_INIT("falsy"), "3: no such literal"},
+    {STR_INIT("NaN"), "6: no such number"},
+    {STR_INIT("Infinity"), "6: no such number"},
+    {STR_INIT("-Infinity"), "6: no such number"},
+    {STR_INIT("{"), "4: no end"},
+    {STR_INIT("}"), "4: no beginning"},
+    {STR_INIT("{a:1}"), "4: a name is a string"},
+    {STR_INIT("{1:1}"), "4: a name is a string"},
+    {STR_INIT("{'a':1}"), "7: the quote is the double one"},
+    {STR_INIT("{\"a\"}"), "4: no value"},
+    {STR_INIT("{\"a\":}"), "4: no value"},
+    {STR_INIT("{\"a\" 1}"), "4: no colon"},
+    {STR_INIT("{\"a\"::1}"), "4: two colons"},
+    {STR_INIT("{\"a\",1}"), "4: a comma for a colon"},
+    {STR_INIT("{\"a\":1:2}"), "4: two values"},
+    {STR_INIT("{\"a\":1 \"b\":2}"), "4: no comma"},
+    {STR_INIT("{\"a\":1,}"), "4: a comma at the end"},
+    {STR_INIT("{,\"a\":1}"), "4: a comma in front"},
+    {STR_INIT("{,}"), "4: a comma alone"},
+    {STR_INIT("{\"a\":1,,\"b\":2}"), "4: two commas"},
+    {STR_INIT("{\"a\":1]"), "4: ended as an array"},
+    {STR_INIT("{[]:1}"), "4: a name is a string"},
+    {STR_INIT("["), "5: no end"},
+    {STR_INIT("]"), "5: no beginning"},
+    {STR_INIT("[1"), "5: no end"},
+    {STR_INIT("[1,"), "5: no end"},
+    {STR_INIT("[1,]"), "5: a comma at the end"},
+    {STR_INIT("[,1]"), "5: a comma in front"},
+    {STR_INIT("[1,,2]"), "5: two commas"},
+    {STR_INIT("[1 2]"), "5: no comma"},
+    {STR_INIT("[\"a\":1]"), "5: a colon in an array"},
+    {STR_INIT("[1}"), "5: ended as an object"},
+    {STR_INIT("[[]"), "5: one end for two"},
+    {STR_INIT("-"), "6: no digit"},
+    {STR_INIT("+1"), "6: a plus"},
+    {STR_INIT("- 1"), "6: a blank"},
+    {STR_INIT("01"), "6: a zero in front"},
+    {STR_INIT("-00"), "6: a zero in front"},
+    {STR_INIT(".5"), "6: no digit before the point"},
+    {STR_INIT("1."), "6: no digit behind the point"},
+    {STR_INIT("1.e5"), "6: no digit behind the point"},
+    {STR_INIT("1.5.5"), "6: two points"},
+    {STR_INIT("1e"), "6: no exponent"},
+    {STR_INIT("1E+"), "6: no exponent"},
+    {STR_INIT("1e+-1"), "6: two signs"},
+    {STR_INIT("1e1.5"), "6: the exponent is whole"},
+    {STR_INIT("0x1"), "6: digits are decimal"},
+    {STR_INIT("1_0"), "6: an underscore"},
+    {STR_INIT("\""), "7: no end"},
+    {STR_INIT("\"a"), "7: no end"},
+    {STR_INIT("\"\\\""), "7: no end, the quote is escaped"},
+    {STR_INIT("\"\\"), "7: the text ends in an escape"},
+    {STR_INIT("\"a\0\""), "7: an unescaped NUL"},
+    {STR_INIT("\"a\nb\""), "7: an unescaped line feed"},
+    {STR_INIT("\"\x1f\""), "7: an unescaped control character"},
+    {STR_INIT("\"\\x41\""), "7: no such escape"},
+    {STR_INIT("\"\\'\""), "7: no such escape"},
+    {STR_INIT("\"\\\0\""), "7: no such escape"},
+    {STR_INIT("\"\\U0041\""), "7: the u is in lower case"},
+    {STR_INIT("\"\\u004\""), "7: three digits"},
+    {STR_INIT("\"\\u004"), "7: the text ends in an escape"},
+    {STR_INIT("\"\\u00g0\""), "7: no hexadecimal digit"},
+    {STR_INIT("\"\\u+041\""), "7: a sign"},
+    {STR_INIT("\"\\ud800\""), "8.2: half a surrogate pair"},
+    {STR_INIT("\"\\udbff\\u0041\""), "8.2: half a surrogate pair"},
+    {STR_INIT("\"\\ud800\\ud800\""), "8.2: the first half twice"},
+    {STR_INIT("\"\\ud800\\ue000\""), "8.2: the second half is none"},
+    {STR_INIT("\"\\udc00\""), "8.2: the second half alone"},
+    {STR_INIT("\"\\udfff\\ud800\""), "8.2: the halves in the wrong order"},
+    {STR_INIT("\"\\ud800xudc00\""), "8.2: the second half is not escaped"},
+    {STR_INIT("\"\\ud800\\xdc00\""), "8.2: the second half is no such escape"},
+    {STR_INIT("\"\\ud800\\udc0\""), "8.2: the second half is cut short"},
+    {STR_INIT("\"\\ud800\\udc0"), "8.2: the text ends in the second half"},
+};
+
+static void test_texts(void) {
+    TEST("what RFC 8259 has a grammar for is accepted") {
+        for (size_t i = 0; i < COUNT(valid); i++)
+            CHECK_CASE(is_valid(at_edge(valid[i].text)), valid[i].why);
+    }
+    TEST("what RFC 8259 has no grammar for is refused") {
+        for (size_t i = 0; i < COUNT(invalid); i++)
+            CHECK_CASE(!is_valid(at_edge(invalid[i].text)), invalid[i].why);
+    }
+    TEST("an object of which anything is missing at the end is refused") {
+        struct str whole = STR(SAMPLE_OBJECT);
+        for (size_t len = 0; len < whole.len; len++)
+            CHECK(!is_valid(at_edge((struct str){whole.s, len})));
+    }
+    TEST("whatever byte is changed, nothing is read beyond the end") {
+        char changed[] = SAMPLE_OBJECT;
+        struct str text = {changed, sizeof changed - 1};
+        struct json_member member = {.name = STR("username")};
+        for (size_t at = 0; at < text.len; at++) {
+            char kept = changed[at];
+            for (int byte = 0; byte < 256; byte++) {
+                changed[at] = (char)byte;
+                struct str moved = at_edge(text);
+                CHECK(is_valid(moved) == (json_read_object(moved, &member, 1) != JSON_INVALID));
+            }
+            changed[at] = kept;
+        }
+    }
+}
+
+/* `depth` times `open`, then `depth` times `close`. */
+static bool nests(size_t depth, struct str open, struct str close) {
+    static char room[1000];
+    struct text text = TEXT(room);
+    for (size_t i = 0; i < depth; i++) text_put(&text, open);
+    if (open.len > 1) text_put(&text, STR("0"));
+    for (size_t i = 0; i < depth; i++) text_put(&text, close);
+    return is_valid(at_edge(text_str(&text)));
+}
+
+static void test_depth(void) {
+    TEST("arrays and objects may be within each other 32 deep, and no deeper (section 9)") {
+        CHECK(nests(JSON_DEPTH - 1, STR("["), STR("]")) && nests(JSON_DEPTH, STR("["), STR("]")));
+        CHECK(!nests(JSON_DEPTH + 1, STR("["), STR("]")));
+        CHECK(nests(JSON_DEPTH, STR("{\"a\":"), STR("}")));
+        CHECK(!nests(JSON_DEPTH + 1, STR("{\"a\":"), STR("}")));
+        CHECK(nests(JSON_DEPTH / 2, STR("[{\"a\":"), STR("}]")));
+        CHECK(!nests(JSON_DEPTH / 2 + 1, STR("[{\"a\":"), STR("}]")));
+    }
+    TEST("a hundred thousand brackets are refused without a stack to match") {
+        static char brackets[100000];
+        memset(brackets, '[', sizeof brackets);
+        CHECK(!is_valid((struct str){brackets, sizeof brackets}));
+    }
+    TEST("what was closed does not count any more") {
+        static char room[4096];
+        struct text text = TEXT(room);
+        text_put(&text, STR("[0"));
+        for (int i = 0; i < 1000; i++) text_put(&text, STR(",[]"));
+        text_put(&text, STR("]"));
+        CHECK(is_valid(text_str(&text)));
+    }
+}
+
+/* ---- UTF-8: RFC 3629 section 4 ---- */
+
+static void test_utf8(void) {
+    static const struct {
+        struct str bytes;
+        bool is_utf8;
+        const char *why;
+    } cases[] = {
+        {STR_INIT("\x7f"), true, "the last of one byte"},
+        {STR_INIT("\xc2\x80"), true, "the first of two bytes"},
+        {STR_INIT("\xdf\xbf"), true, "the last of two bytes"},
+        {STR_INIT("\xe0\xa0\x80"), true, "the first of three bytes"},
+        {STR_INIT("\xed\x9f\xbf"), true, "the last before the surrogates"},
+        {STR_INIT("\xee\x80\x80"), true, "the first after the surrogates"},
+        {STR_INIT("\xef\xbf\xbf"), true, "the last of three bytes"},
+        {STR_INIT("\xf0\x90\x80\x80"), true, "the first of four bytes"},
+        {STR_INIT("\xf4\x8f\xbf\xbf"), true, "U+10FFFF, the last"},
+        {STR_INIT("a\xc3\xa9z\xe2\x82\xac"), true, "several"},
+        {STR_INIT("\x80"), false, "begins with a later byte"},
+        {STR_INIT("\xbf"), false, "begins with a later byte"},
+        {STR_INIT("\xc0\x80"), false, "NUL in two bytes: overlong"},
+        {STR_INIT("\xc1\xbf"), false, "overlong"},
+        {STR_INIT("\xe0\x9f\xbf"), false, "overlong"},
+        {STR_INIT("\xf0\x8f\xbf\xbf"), false, "overlong"},
+        {STR_INIT("\xed\xa0\x80"), false, "U+D800, a surrogate"},
+        {STR_INIT("\xed\xbf\xbf"), false, "U+DFFF, a surrogate"},
+        {STR_INIT("\xf4\x90\x80\x80"), false, "U+110000"},
+        {STR_INIT("\xf5\x80\x80\x80"), false, "over U+10FFFF"},
+        {STR_INIT("\xf8\x88\x80\x80\x80"), false, "five bytes"},
+        {STR_INIT("\xfe"), false, "in no sequence"},
+        {STR_INIT("\xff"), false, "in no sequence"},
+        {STR_INIT("\xc3"), false, "one byte of two"},
+        {STR_INIT("\xe2\x82"), false, "two bytes of three"},
+        {STR_INIT("\xf0\x9f\x98"), false, "three bytes of four"},
+        {STR_INIT("\xc3(z"), false, "the second byte is none"},
+        {STR_INIT("\xc3\xc3\xa9"), false, "the second byte begins another"},
+        {STR_INIT("\xe2(\xac"), false, "the second byte is none"},
+        {STR_INIT("\xe2\x82(z"), false, "the third byte is none"},
+        {STR_INIT("\xe2\x82\xc0"), false, "the third byte is none"},
+        {STR_INIT("\xf0\x9f\x98(z"), false, "the fourth byte is none"},
+        {STR_INIT("a\xffz"), false, "among others"},
+    };
+    TEST("UTF-8 is what RFC 3629 says, and strings are UTF-8 (section 8.1)") {
+        for (size_t i = 0; i < COUNT(cases); i++) {
+            char room[16];
+            struct text string = TEXT(room);
+            text_put(&string, STR("\""));
+            text_put(&string, cases[i].bytes);
+            text_put(&string, STR("\""));
+            CHECK_CASE(json_is_utf8(at_edge(cases[i].bytes)) == cases[i].is_utf8, cases[i].why);
+            CHECK_CASE(is_valid(at_edge(text_str(&string))) == cases[i].is_utf8, cases[i].why);
+            string.len--; /* the sequence ends at the edge */
+            CHECK_CASE(!is_valid(at_edge(text_str(&string))), cases[i].why);
+        }
+        CHECK(json_is_utf8(at_edge(STR(""))) && json_is_utf8(at_edge(STR("\0"))));
+    }
+}
+
+/* ---- Members ---- */
+
+static const struct {
+    struct str text;
+    enum json_type whole, type;
+    struct str value;
+    const char *why;
+} objects[] = {
+    {STR_INIT("{\"a\":0, \"name\": \"x\"}"), JSON_OBJECT, JSON_STRING, STR_INIT("x"), "plain"},
+    {STR_INIT("{\"name\":-1.5e3}"), JSON_OBJECT, JSON_NUMBER, STR_INIT("-1.5e3"), "as it stands"},
+    {STR_INIT("{\"name\":\"\\n\"}"), JSON_OBJECT, JSON_STRING, STR_INIT("\\n"), "as it stands"},
+    {STR_INIT("{\"name\":true}"), JSON_OBJECT, JSON_TRUE, STR_INIT("true"), "a literal"},
+    {STR_INIT("{\"name\":{\"name\":1}}"), JSON_OBJECT, JSON_OBJECT, STR_INIT(""), "an object"},
+    {STR_INIT("{\"name\":[1]}"), JSON_OBJECT, JSON_ARRAY, STR_INIT(""), "an array"},
+    {STR_INIT("{\"name\":1,\"name\":\"z\"}"), JSON_OBJECT, JSON_STRING, STR_INIT("z"), "the last"},
+    {STR_INIT("{\"name\":1,\"n\\u0061me\":2}"), JSON_OBJECT, JSON_NUMBER, STR_INIT("2"),
+     "8.3: names are compared without their escapes"},
+    {STR_INIT("{\"name\\u0000\":1}"), JSON_OBJECT, JSON_INVALID, STR_INIT(""),
+     "NUL is a character"},
+    {STR_INIT("{\"nam\":1,\"names\":2,\"Name\":3,\"\":4}"), JSON_OBJECT, JSON_INVALID, STR_INIT(""),
+     "other names"},
+    {STR_INIT("{\"a\":\"name\",\"b\":1}"), JSON_OBJECT, JSON_INVALID, STR_INIT(""), "a value"},
+    {STR_INIT("{\"a\":{\"name\":1}}"), JSON_OBJECT, JSON_INVALID, STR_INIT(""),
+     "a member's member"},
+    {STR_INIT("{\"name\":1,\"a\":[{\"name\":2}]}"), JSON_OBJECT, JSON_NUMBER, STR_INIT("1"),
+     "another object's member"},
+    {STR_INIT("{}"), JSON_OBJECT, JSON_INVALID, STR_INIT(""), "no member"},
+    {STR_INIT("[{\"name\":1}]"), JSON_ARRAY, JSON_INVALID, STR_INIT(""), "an array"},
+    {STR_INIT("\"name\""), JSON_STRING, JSON_INVALID, STR_INIT(""), "a string"},
+    {STR_INIT("null"), JSON_NULL, JSON_INVALID, STR_INIT(""), "nothing"},
+};
+
+static void test_members(void) {
+    TEST("a member is found by its name in the text's own object, and the last one counts") {
+        for (size_t i = 0; i < COUNT(objects); i++) {
+            struct json_member member = {.name = STR("name"), .type = JSON_STRING};
+            enum json_type whole = json_read_object(at_edge(objects[i].text), &member, 1);
+            CHECK_CASE(whole == objects[i].whole && member.type == objects[i].type, objects[i].why);
+            if (member.type != JSON_INVALID)
+                CHECK_CASE(str_equal(member.value, objects[i].value), objects[i].why);
+        }
+    }
+    TEST("several members are found in any order") {
+        struct json_member members[] = {
+            {.name = STR("a")}, {.name = STR("\xc3\xa9")}, {.name = STR("c")}};
+        struct str text = STR("{\"\\u00e9\":1,\"b\":2,\"a\":3}");
+        CHECK(json_read_object(at_edge(text), members, 3) == JSON_OBJECT);
+        CHECK(members[0].type == JSON_NUMBER && str_equal(members[0].value, STR("3")));
+        CHECK(members[1].type == JSON_NUMBER && str_equal(members[1].value, STR("1")));
+        CHECK(members[2].type == JSON_INVALID);
+    }
+    TEST("no member is believed of a text that turns out invalid behind it") {
+        struct json_member member = {.name = STR("name")};
+        CHECK(json_read_object(at_edge(STR("{\"name\":1}}")), &member, 1) == JSON_INVALID);
+        CHECK(json_read_object(at_edge(STR("{\"name\":1,\"a\"")), &member, 1) == JSON_INVALID);
+    }
+}
+
+/* ---- Writing ---- */
+
+static void test_unescape(void) {
+    static const struct {
+        struct str value, string;
+    } cases[] = {
+        {STR_INIT(""), STR_INIT("")},
+        {STR_INIT("foo"), STR_INIT("foo")},
+        {STR_INIT("\\\"\\\\\\/\\b\\f\\n\\r\\t"), STR_INIT("\"\\/\b\f\n\r\t")},
+        {STR_INIT("foo\\u0000x"), STR_INIT("foo\0x")},
+        {STR_INIT("\\u0041\\u007f"), STR_INIT("A\x7f")},
+        {STR_INIT("\\u0080\\u07ff"), STR_INIT("\xc2\x80\xdf\xbf")},
+        {STR_INIT("\\u0800\\uFFFF"), STR_INIT("\xe0\xa0\x80\xef\xbf\xbf")},
+        {STR_INIT("\\ud800\\udc00\\udbff\\udfff"), STR_INIT("\xf0\x90\x80\x80\xf4\x8f\xbf\xbf")},
+        {STR_INIT("\xc3\xa9\\u00e9"), STR_INIT("\xc3\xa9\xc3\xa9")},
+    };
+    TEST("escapes become the characters they stand for, a NUL among them (section 7)") {
+        for (size_t i = 0; i < COUNT(cases); i++) {
+            char room[32];
+            struct text out = TEXT(room);
+            json_unescape(&out, at_edge(cases[i].value));
+            CHECK_CASE(str_equal(text_str(&out), cases[i].string) && !out.cut, cases[i].value.s);
+        }
+    }
+    TEST("a character that does not fit is not written in part, and the text says it is cut") {
+        char room[4] = "....";
+        struct text out = {room, 0, 3, false};
+        json_unescape(&out, STR("ab\\u00e9"));
+        CHECK(out.cut && memcmp(room, "ab..", sizeof room) == 0);
+    }
+}
+
+static void test_escape(void) {
+    static const struct {
+        struct str string, value;
+    } cases[] = {
+        {STR_INIT(""), STR_INIT("")},
+        {STR_INIT("Hello, foo/~ '"), STR_INIT("Hello, foo/~ '")},
+        {STR_INIT("\"\\\b\f\n\r\t"), STR_INIT("\\\"\\\\\\b\\f\\n\\r\\t")},
+        {STR_INIT("a\0b\x1f\x7f"), STR_INIT("a\\u0000b\\u001f\\u007f")},
+        {STR_INIT("\xc2\x80\xc3\xa9"), STR_INIT("\\u0080\\u00e9")},
+        {STR_INIT("\xe0\xa0\x80\xef\xbf\xbf"), STR_INIT("\\u0800\\uffff")},
+        {STR_INIT("\xf0\x90\x80\x80\xf4\x8f\xbf\xbf"), STR_INIT("\\ud800\\udc00\\udbff\\udfff")},
+        {STR_INIT("a\xffz\xc3"), STR_INIT("a\\ufffdz\\ufffd")},
+        {STR_INIT("\xed\xa0\x80"), STR_INIT("\\ufffd\\ufffd\\ufffd")},
+    };
+    TEST("strings are written in ASCII, as Python's json.dumps does, and what is no UTF-8 as "
+         "U+FFFD") {
+        for (size_t i = 0; i < COUNT(cases); i++) {
+            char room[32];
+            struct text out = TEXT(room);
+            json_escape(&out, at_edge(cases[i].string));
+            CHECK_CASE(str_equal(text_str(&out), cases[i].value) && !out.cut, cases[i].value.s);
+        }
+    }
+}
+
+/* The UTF-8 of a code point, written another way than json.c writes it. */
+static struct str utf8(unsigned long code, char room[4]) {
+    struct text out = {room, 0, 4, false};
+    unsigned char bytes[4] = {
+        (unsigned char)(0xf0 | code >> 18), (unsigned char)(0x80 | (code >> 12 & 63)),
+        (unsigned char)(0x80 | (code >> 6 & 63)), (unsigned char)(0x80 | (code & 63))};
+    size_t from = code < 0x80 ? 3 : code < 0x800 ? 2 : code < 0x10000 ? 1 : 0;
+    if (from == 3) bytes[3] = (unsigned char)code;
+    if (from == 2) bytes[2] = (unsigned char)(0xc0 | code >> 6);
+    if (from == 1) bytes[1] = (unsigned char)(0xe0 | code >> 12);
+    text_put(&out, (struct str){(const char *)bytes + from, 4 - from});
+    return text_str(&out);
+}
+
+/* Whether `string` is itself again after it was escaped, read as a token, and unescaped. */
+static bool comes_back(struct str string) {
+    char escaped[64], plain[32];
+    struct text out = TEXT(escaped), back = TEXT(plain);
+    struct json json;
+    struct str value;
+    text_put(&out, STR("\""));
+    json_escape(&out, string);
+    text_put(&out, STR("\""));
+    for (size_t i = 0; i < out.len; i++)
+        if (out.s[i] < 0x20 || out.s[i] > 0x7e) return false;
+    json_begin(&json, at_edge(text_str(&out)));
+    if (json_next(&json, &value) != JSON_STRING) return false;
+    json_unescape(&back, value);
+    return str_equal(text_str(&back), string) && json_next(&json, &value) == JSON_END;
+}
+
+static void test_round_trip(void) {
+    TEST("every character comes back from being escaped and read again") {
+        char room[4];
+        int lost = 0;
+        /* all where encodings change, every 97th of the rest */
+        for (unsigned long code = 0; code < 0x110000; code += code < 0x1000 ? 1 : 97) {
+            struct str character = utf8(code, room);
+            bool surrogate = code >= 0xd800 && code <= 0xdfff;
+            lost += comes_back(character) == surrogate || json_is_utf8(character) == surrogate;
+        }
+        CHECK(lost == 0);
+    }
+    TEST("so do characters beside each other") {
+        CHECK(comes_back(STR("\0\"\\/\n\xc3\xa9z\xf0\x9f\x98\x80")));
+    }
+}
+
+int main(void) {
+    make_edge();
+    test_tokens();
+    test_texts();
+    test_depth();
+    test_utf8();
+    test_members();
+    test_unescape();
+    test_escape();
+    test_round_trip();
+    return test_report();
+}
