@@ -45,18 +45,17 @@ static const struct user *current_user(const struct http_request *req) {
 }
 
 static void set_session_cookie(struct http_response *res, struct str id, struct str expires) {
-    struct str secure = cookie_is_secure ? STR("; Secure") : STR("");
-    struct str value[] = {STR("session_id="), id, STR("; Path=/; HttpOnly; SameSite=Lax"), secure,
-                          expires};
-    http_add_field(res, STR("Set-Cookie"), value, sizeof value / sizeof *value);
+    http_add_field(res, STR("Set-Cookie"), STR("session_id="), id,
+                   STR("; Path=/; HttpOnly; SameSite=Lax"),
+                   cookie_is_secure ? STR("; Secure") : STR(""), expires);
 }
 
 /* ---- Handlers ---- */
 
 /* A 401 says how to log in (RFC 9110 section 15.5.2). */
 static int unauthorized(struct http_response *res, struct str message) {
-    struct str how = STR("Cookie form-action=\"/login\", cookie-name=\"session_id\"");
-    http_add_field(res, STR("WWW-Authenticate"), &how, 1);
+    http_add_field(res, STR("WWW-Authenticate"),
+                   STR("Cookie form-action=\"/login\", cookie-name=\"session_id\""));
     return server_error(res, 401, message);
 }
 
@@ -93,8 +92,7 @@ static int too_many_failures(struct http_response *res, unsigned seconds) {
     char room[16];
     struct text wait = TEXT(room);
     text_put_number(&wait, seconds);
-    struct str value = text_str(&wait);
-    http_add_field(res, STR("Retry-After"), &value, 1);
+    http_add_field(res, STR("Retry-After"), text_str(&wait));
     return server_error(res, 429, STR("Too many failed logins, please wait"));
 }
 
@@ -167,13 +165,11 @@ static const char usage[] =
     "  -V  the version";
 
 /* Writes a line made of pieces, at most 1,024 bytes of it. */
-#define say(descriptor, ...)                                                                       \
-    say_all((descriptor), (const struct str[]){__VA_ARGS__},                                       \
-            sizeof((const struct str[]){__VA_ARGS__}) / sizeof(struct str))
-static void say_all(int descriptor, const struct str pieces[], size_t count) {
+#define say(descriptor, ...) say_all((descriptor), (const struct str[STR_PIECES]){__VA_ARGS__})
+static void say_all(int descriptor, const struct str pieces[STR_PIECES]) {
     char room[1024];
     struct text line = TEXT(room);
-    text_put_all(&line, pieces, count);
+    text_put_all(&line, pieces);
     text_put(&line, STR("\n"));
     ssize_t written = write(descriptor, line.s, line.len);
     (void)written; /* who closed it does not want to know */

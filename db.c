@@ -48,11 +48,11 @@ static size_t bucket_count(size_t rows) {
     return count;
 }
 
-size_t db_memory(const struct db_options *options) {
-    size_t rows = options->sessions < options->users ? options->users : options->sessions;
+uint64_t db_memory(const struct db_options *options) {
+    uint64_t rows = options->sessions < options->users ? options->users : options->sessions;
     return sizeof(struct db) + rows * sizeof(struct session) +
-           bucket_count(rows) * sizeof(struct session *) +
-           bucket_count(options->users) * sizeof(struct user *);
+           (uint64_t)bucket_count((size_t)rows) * sizeof(struct session *) +
+           (uint64_t)bucket_count(options->users) * sizeof(struct user *);
 }
 
 struct db *db_create(const struct db_options *options) {

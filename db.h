@@ -41,7 +41,7 @@ struct db_options {
 struct db;
 
 /* The bytes of memory that db_create takes; db_add_user takes a row and the name for each user. */
-size_t db_memory(const struct db_options *options);
+uint64_t db_memory(const struct db_options *options);
 
 /* Sets the tables aside. Returns NULL where there is no memory. */
 struct db *db_create(const struct db_options *options);

@@ -455,13 +455,13 @@ void http_begin_response(struct http_response *res, const struct http_request *r
     res->body = TEXT(res->body_room);
 }
 
-void http_add_field(struct http_response *res, struct str name, const struct str value[],
-                    size_t count) {
+void http_add_pieces(struct http_response *res, struct str name,
+                     const struct str value[STR_PIECES]) {
     struct text *extra = &res->extra;
     size_t start = extra->len;
     text_add(extra, name, STR(": "));
     size_t from = extra->len;
-    text_put_all(extra, value, count);
+    text_put_all(extra, value);
     for (const char *bad = "\r\n"; *bad; bad++)
         for (char *at; (at = memchr(extra->s + from, *bad, extra->len - from));) *at = ' ';
     text_put(extra, STR("\r\n"));

@@ -97,10 +97,12 @@ bool http_is_cross_site(const struct http_request *req);
 /* Makes `res` an empty response that answers `req`. */
 void http_begin_response(struct http_response *res, const struct http_request *req);
 
-/* Adds a field line, its value made of `count` pieces. Bytes that could end a line become spaces.
- * What does not fit into HTTP_EXTRA is left out whole. */
-void http_add_field(struct http_response *res, struct str name, const struct str value[],
-                    size_t count);
+/* Adds a field line, its value made of pieces: http_add_field(res, STR("Allow"), a, b). Bytes that
+ * could end a line become spaces. What does not fit into HTTP_EXTRA is left out whole. */
+#define http_add_field(res, name, ...)                                                             \
+    http_add_pieces((res), (name), (const struct str[STR_PIECES]){__VA_ARGS__})
+void http_add_pieces(struct http_response *res, struct str name,
+                     const struct str value[STR_PIECES]);
 
 /* Writes `res` to `out`, which needs room for HTTP_RESPONSE bytes; `date` as in RFC 9110 section
  * 5.6.7. */

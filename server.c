@@ -79,6 +79,7 @@ struct connection {
     bool last;    /* no request is read after the latest one */
     bool linger;  /* ... and the peer may still be sending */
     bool active;  /* had a turn since the last full round */
+    unsigned char peer_len;
     char peer[INET6_ADDRSTRLEN];
 };
 
@@ -105,18 +106,16 @@ struct server {
     int64_t next_deadline;       /* none is nearer, of connections and of the listener's rest */
     int64_t accept_due, stop_by; /* 0 where the listener does not rest, and nobody stops us */
     bool silent;                 /* the last round found nothing to do */
-    time_t second;               /* that `date` and `log_time` tell */
-    char date[30];               /* strlen("Sun, 06 Nov 1994 08:49:37 GMT") + 1 */
-    char log_time[21];           /* strlen("23/Nov/2026 11:39:41") + 1 */
-
+    time_t second;               /* which `date` and `log_time` tell */
     bool log_may_block;
     uint64_t log_lost; /* lines */
     size_t log_start;  /* where the line that is being written begins */
-    struct text log, out, name;
+    struct text log, out, name, date, log_time;
     struct http_request request;
     struct http_response response;
     char in[HTTP_BUFFER], out_room[HTTP_BUFFER], log_room[LOG_BUFFER], line_room[LOG_LINE];
     char name_room[sizeof(struct sockaddr_un) + 1]; /* a path, or an address and port */
+    char date_room[32], log_time_room[24];
 };
 
 static volatile sig_atomic_t stop_signals; /* how many came */
@@ -139,17 +138,41 @@ static int64_t read_clock(void) {
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+static void put_two_digits(struct text *text, int number) {
+    char digits[2] = {(char)('0' + number / 10), (char)('0' + number % 10)};
+    text_put(text, (struct str){digits, sizeof digits});
+}
+
+/* As in "06 Nov 1994 08:49:37". strftime and inet_ntop are done without: together they bring printf
+ * along, a quarter of a static file. */
+static void put_time(struct text *text, const struct tm *tm, struct str dash) {
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    put_two_digits(text, tm->tm_mday);
+    text_add(text, dash, (struct str){months + 3 * tm->tm_mon, 3}, dash);
+    text_put_number(text, (uint64_t)tm->tm_year + 1900);
+    text_put(text, STR(" "));
+    put_two_digits(text, tm->tm_hour);
+    text_put(text, STR(":"));
+    put_two_digits(text, tm->tm_min);
+    text_put(text, STR(":"));
+    put_two_digits(text, tm->tm_sec);
+}
+
 /* Once a round; the texts once a second. */
 static void tell_time(struct server *server) {
+    static const char days[] = "SunMonTueWedThuFriSat";
     struct tm tm;
     time_t second = time(NULL);
     server->now = read_clock();
     if (second == server->second) return;
     server->second = second;
-    strftime(server->date, sizeof server->date, "%a, %d %b %Y %H:%M:%S GMT",
-             gmtime_r(&second, &tm));
-    strftime(server->log_time, sizeof server->log_time, "%d/%b/%Y %H:%M:%S",
-             localtime_r(&second, &tm));
+    server->date.len = server->log_time.len = 0;
+    gmtime_r(&second, &tm);
+    text_add(&server->date, (struct str){days + 3 * tm.tm_wday, 3}, STR(", "));
+    put_time(&server->date, &tm, STR(" "));
+    text_put(&server->date, STR(" GMT"));
+    localtime_r(&second, &tm);
+    put_time(&server->log_time, &tm, STR("/"));
 }
 
 /* ---- The log: one line a request, in the reference's form ---- */
@@ -195,7 +218,8 @@ static bool begin_log_line(struct server *server, const struct connection *c, st
     if (server->options->quiet) return false;
     if (log->room - log->len < LOG_LINE + LOG_REST) flush_log(server);
     server->log_start = log->len;
-    text_add(log, str_of(c->peer), STR(" - - ["), str_of(server->log_time), STR("] \""));
+    text_add(log, (struct str){c->peer, c->peer_len}, STR(" - - ["), text_str(&server->log_time),
+             STR("] \""));
     log_escaped(log, line);
     text_put(log, STR("\" "));
     return true;
@@ -366,8 +390,7 @@ static void add_allow(const struct server *server, struct http_response *res, st
         if (is_text(STR("GET"), route->method)) text_put(&methods, STR("HEAD, "));
     }
     text_put(&methods, STR("OPTIONS"));
-    struct str list = text_str(&methods);
-    http_add_field(res, STR("Allow"), &list, 1);
+    http_add_field(res, STR("Allow"), text_str(&methods));
 }
 
 /* Finds the request's route and has it handled. Returns the status. */
@@ -401,7 +424,7 @@ static int dispatch(const struct server *server, struct http_request *req,
 static void write_answer(struct server *server, struct connection *c, struct str line) {
     struct http_response *res = &server->response;
     c->last = res->close;
-    http_write(&server->out, res, (struct str){server->date, sizeof server->date - 1});
+    http_write(&server->out, res, text_str(&server->date));
     log_answer(server, c, line);
     wipe(res->body.s, res->body.len);
     wipe(res->extra.s, res->extra.len);
@@ -609,13 +632,24 @@ static void rest_listener(struct server *server) {
     if (server->accept_due < server->next_deadline) server->next_deadline = server->accept_due;
 }
 
-/* Writes an IP address as text to `ip`, INET6_ADDRSTRLEN bytes; other addresses are "unix". */
-static void write_ip(const union address *address, char *ip) {
-    memcpy(ip, "unix", sizeof "unix");
-    if (address->any.sa_family == AF_INET)
-        inet_ntop(AF_INET, &address->v4.sin_addr, ip, INET6_ADDRSTRLEN);
-    if (address->any.sa_family == AF_INET6)
-        inet_ntop(AF_INET6, &address->v6.sin6_addr, ip, INET6_ADDRSTRLEN);
+/* Writes an IP address, "unix" for others. IPv6 is written out in full (RFC 4291 section 2.2). */
+static void put_address(struct text *text, const union address *address) {
+    bool v6 = address->any.sa_family == AF_INET6;
+    const unsigned char *ip =
+        v6 ? address->v6.sin6_addr.s6_addr : (const unsigned char *)&address->v4.sin_addr.s_addr;
+    if (!v6 && address->any.sa_family != AF_INET) {
+        text_put(text, STR("unix"));
+    } else if (!v6 || IN6_IS_ADDR_V4MAPPED(&address->v6.sin6_addr)) {
+        for (int i = 0; i < 4; i++) {
+            if (i > 0) text_put(text, STR("."));
+            text_put_number(text, ip[i + (v6 ? 12 : 0)]);
+        }
+    } else {
+        for (int i = 0; i < 16; i += 2) {
+            if (i > 0) text_put(text, STR(":"));
+            text_put_hex(text, (unsigned)(ip[i] << 8 | ip[i + 1]));
+        }
+    }
 }
 
 /* Takes in newcomers, so few of them at once that each has a turn before it must give way to others.
@@ -636,7 +670,10 @@ static bool accept_connections(struct server *server) {
         }
         if (server->count > server->options->connections && !give_way(server, false))
             give_way(server, true);
-        write_ip(&peer, add_connection(server, fd)->peer);
+        struct connection *c = add_connection(server, fd);
+        struct text name = TEXT(c->peer);
+        put_address(&name, &peer);
+        c->peer_len = (unsigned char)name.len;
     }
     return true;
 }
@@ -771,16 +808,19 @@ static bool is_handed_over(void) {
 static void name_listener(struct server *server) {
     union address address = {.any.sa_family = AF_UNSPEC};
     socklen_t len = sizeof address;
-    char ip[INET6_ADDRSTRLEN];
     getsockname(server->polled[0].fd, &address.any, &len);
-    write_ip(&address, ip);
     bool v6 = address.any.sa_family == AF_INET6;
     if (address.any.sa_family == AF_UNIX) {
         text_put(&server->name, str_of(address.un.sun_path));
-    } else {
-        text_add(&server->name, v6 ? STR("[") : STR(""), str_of(ip), v6 ? STR("]:") : STR(":"));
-        text_put_number(&server->name, ntohs(v6 ? address.v6.sin6_port : address.v4.sin_port));
+        return;
     }
+    if (v6) text_put(&server->name, STR("["));
+    if (is_handed_over())
+        put_address(&server->name, &address);
+    else
+        text_put(&server->name, str_of(server->options->address));
+    text_put(&server->name, v6 ? STR("]:") : STR(":"));
+    text_put_number(&server->name, ntohs(v6 ? address.v6.sin6_port : address.v4.sin_port));
 }
 
 static bool open_listener(struct server *server) {
@@ -856,6 +896,8 @@ struct server *server_create(const struct server_options *options, const struct 
     server->log = TEXT(server->log_room);
     server->out = TEXT(server->out_room);
     server->name = TEXT(server->name_room);
+    server->date = TEXT(server->date_room);
+    server->log_time = TEXT(server->log_time_room);
     server->log_may_block = fstat(STDERR_FILENO, &log) < 0 || !S_ISREG(log.st_mode);
     tzset();
     tell_time(server);

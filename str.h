@@ -65,12 +65,13 @@ static inline void text_put(struct text *text, struct str piece) {
     text->len += piece.len;
 }
 
-/* Appends several pieces: text_add(&text, STR("a"), b, c). */
-#define text_add(text, ...)                                                                        \
-    text_put_all((text), (const struct str[]){__VA_ARGS__},                                        \
-                 sizeof((const struct str[]){__VA_ARGS__}) / sizeof(struct str))
-static inline void text_put_all(struct text *text, const struct str pieces[], size_t count) {
-    for (size_t i = 0; i < count; i++) text_put(text, pieces[i]);
+/* Appends several pieces, at most eight: text_add(&text, STR("a"), b, c). The array has a size, and
+ * empty views behind what is given, as not every compiler counts elements that are structures. */
+#define STR_PIECES          8
+#define text_add(text, ...) text_put_all((text), (const struct str[STR_PIECES]){__VA_ARGS__})
+static inline void text_put_all(struct text *text, const struct str pieces[STR_PIECES]) {
+    for (size_t i = 0; i < STR_PIECES; i++)
+        if (pieces[i].len > 0) text_put(text, pieces[i]);
 }
 
 /* Appends `number` in decimal. */
@@ -79,6 +80,15 @@ static inline void text_put_number(struct text *text, uint64_t number) {
     size_t at = sizeof digits;
     do digits[--at] = (char)('0' + number % 10);
     while (number /= 10);
+    text_put(text, (struct str){digits + at, sizeof digits - at});
+}
+
+/* Appends `number` in hexadecimal. */
+static inline void text_put_hex(struct text *text, unsigned number) {
+    char digits[2 * sizeof number];
+    size_t at = sizeof digits;
+    do digits[--at] = "0123456789abcdef"[number & 15];
+    while (number >>= 4);
     text_put(text, (struct str){digits + at, sizeof digits - at});
 }
 

@@ -87,20 +87,23 @@ static inline const char *path_of(const char *name) {
     return path[turn];
 }
 
-static inline void leave_nothing(void) {
+static inline void kill_all(void) {
     for (size_t i = 0; i < COUNT(living); i++)
         if (living[i] > 0) kill(living[i], SIGKILL);
-    DIR *files = opendir(folder);
-    for (struct dirent *file; files && (file = readdir(files));) unlink(path_of(file->d_name));
-    if (files) closedir(files);
-    rmdir(folder);
 }
 
 static inline void give_up(int number) {
     (void)number;
-    for (size_t i = 0; i < COUNT(living); i++)
-        if (living[i] > 0) kill(living[i], SIGKILL);
+    kill_all();
     _exit(1);
+}
+
+static inline void leave_nothing(void) {
+    kill_all();
+    DIR *files = opendir(folder);
+    for (struct dirent *file; files && (file = readdir(files));) unlink(path_of(file->d_name));
+    if (files) closedir(files);
+    rmdir(folder);
 }
 
 /* To be called first. */
@@ -109,6 +112,8 @@ static inline void begin_tests(void) {
     atexit(leave_nothing);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGALRM, give_up);
+    signal(SIGTERM, give_up);
+    signal(SIGINT, give_up);
     alarm(ALL_PATIENCE);
 }
 

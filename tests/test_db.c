@@ -351,7 +351,7 @@ static void test_index(void) {
 
 /* ---- Session ids ---- */
 
-static struct id ids[IDS]; /* sorted, once they are drawn */
+static struct id drawn[IDS]; /* sorted, once they are drawn */
 
 static int compare_ids(const void *a, const void *b) { return memcmp(a, b, sizeof(struct id)); }
 
@@ -360,8 +360,8 @@ static void draw_ids(struct db_options options) {
     struct db *db = create(options);
     struct user *user;
     add_users(db, (const char *[]){"foo"}, 1, &user);
-    for (int i = 0; i < IDS; i++) ids[i] = log_in(db, user, 0);
-    qsort(ids, IDS, sizeof *ids, compare_ids);
+    for (int i = 0; i < IDS; i++) drawn[i] = log_in(db, user, 0);
+    qsort(drawn, IDS, sizeof *drawn, compare_ids);
     db_destroy(db);
 }
 
@@ -379,7 +379,7 @@ static void test_ids(void) {
         int set[DB_SESSION_ID][4] = {{0}}, others = 0, uneven = 0;
         for (int i = 0; i < IDS; i++) {
             for (int at = 0; at < DB_SESSION_ID; at++) {
-                int value = digit_value(ids[i].digits[at]);
+                int value = digit_value(drawn[i].digits[at]);
                 others += value < 0;
                 for (int bit = 0; bit < 4; bit++) set[at][bit] += value >> bit & 1;
             }
@@ -391,7 +391,7 @@ static void test_ids(void) {
     }
     TEST("no id is given twice, though the clock stands still") {
         int twice = 0;
-        for (int i = 1; i < IDS; i++) twice += compare_ids(&ids[i - 1], &ids[i]) == 0;
+        for (int i = 1; i < IDS; i++) twice += compare_ids(&drawn[i - 1], &drawn[i]) == 0;
         CHECK(twice == 0);
     }
     TEST("with a secret that differs in one bit no id is the same") {
@@ -402,7 +402,7 @@ static void test_ids(void) {
         add_users(db, (const char *[]){"foo"}, 1, &user);
         for (int i = 0; i < 1000; i++) {
             struct id id = log_in(db, user, 0);
-            same += bsearch(&id, ids, IDS, sizeof *ids, compare_ids) != NULL;
+            same += bsearch(&id, drawn, IDS, sizeof *drawn, compare_ids) != NULL;
         }
         CHECK(same == 0);
         db_destroy(db);

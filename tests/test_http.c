@@ -34,8 +34,6 @@ static const struct accepted {
     {STR_INIT(GET END), "GET / a 1.1 keep", "9112 3"},
     {STR_INIT("\r\n" GET END), "GET / a 1.1 keep", "9112 2.2: an empty line in front"},
     {STR_INIT("get / HTTP/1.1\r\nHost: a\r\n\r\n"), "get / a 1.1 keep", "9110 9.1: case counts"},
-    {STR_INIT("!#$%&'*+-.^_`|~09azAZ / HTTP/1.1\r\nHost: a\r\n\r\n"),
-     "!#$%&'*+-.^_`|~09azAZ / a 1.1 keep", "9110 5.6.2: a method is a token"},
     {STR_INIT("GET / HTTP/1.9\r\nHost: a\r\n\r\n"), "GET / a 1.1 keep", "9110 2.5: later is 1.1"},
     {STR_INIT("GET / HTTP/1.0\r\n\r\n"), "GET /  1.0 close", "9112 3.2: HTTP/1.0 needs no Host"},
     {STR_INIT("GET / HTTP/1.0\r\nHost: a\r\n\r\n"), "GET / a 1.0 close", "9112 9.3"},
@@ -45,8 +43,6 @@ static const struct accepted {
     {STR_INIT("GET /home? HTTP/1.1\r\nHost: a\r\n\r\n"), "GET /home a 1.1 keep", "an empty query"},
     {STR_INIT("GET //a/../%2f%41 HTTP/1.1\r\nHost: a\r\n\r\n"), "GET //a/../%2f%41 a 1.1 keep",
      "a path is not changed on the way"},
-    {STR_INIT("GET /AZaz09-._~!$&'()*+,;=:@/[] HTTP/1.1\r\nHost: a\r\n\r\n"),
-     "GET /AZaz09-._~!$&'()*+,;=:@/[] a 1.1 keep", "3986 2: all that a target may hold"},
     {STR_INIT("GET http://b/home?q HTTP/1.1\r\nHost: a\r\n\r\n"), "GET /home?q b 1.1 keep",
      "9112 3.2.2: the target's host counts, not Host"},
     {STR_INIT("GET HTTP://b:80 HTTP/1.1\r\nHost: a\r\n\r\n"), "GET / b:80 1.1 keep",
@@ -58,8 +54,6 @@ static const struct accepted {
 
     {STR_INIT(LINE "hOsT:\ta \t\r\n\r\n"), "GET / a 1.1 keep", "9110 5.1: any case; 5.5: blanks"},
     {STR_INIT(LINE "Host:\r\n\r\n"), "GET /  1.1 keep", "9112 3.2: Host may be empty"},
-    {STR_INIT(LINE "Host: A-z.0_~%20!$&'()*+,;=:80\r\n\r\n"),
-     "GET / A-z.0_~%20!$&'()*+,;=:80 1.1 keep", "3986 3.2.2: a registered name"},
     {STR_INIT(LINE "Host: a:\r\n\r\n"), "GET / a: 1.1 keep", "3986 3.2.3: a port may be empty"},
     {STR_INIT(LINE "Host: [::ffff:127.0.0.1]\r\n\r\n"), "GET / [::ffff:127.0.0.1] 1.1 keep",
      "3986 3.2.2: an IPv6 address"},
@@ -68,10 +62,6 @@ static const struct accepted {
      "9110 5.5: blanks around a value are no part of it"},
     {STR_INIT(GET "X-A:\r\nX-B: \t\r\n\r\n"), "GET / a 1.1 keep [X-A=][X-B=]", "an empty value"},
     {STR_INIT(GET "X: 1\r\nx: 2\r\n\r\n"), "GET / a 1.1 keep [X=1][x=2]", "9110 5.3: a name twice"},
-    {STR_INIT(GET "X: \x80\xff\"\\<>{}|^`\r\n\r\n"), "GET / a 1.1 keep [X=\x80\xff\"\\<>{}|^`]",
-     "9110 5.5: any byte that is seen, and those over 0x7f"},
-    {STR_INIT(GET "!#$%&'*+-.^_`|~09azAZ: b\r\n\r\n"), "GET / a 1.1 keep [!#$%&'*+-.^_`|~09azAZ=b]",
-     "9110 5.1: a name is a token"},
 
     {STR_INIT(POST "Content-Length: 5\r\n\r\nhello"), "POST / a 1.1 keep {hello}", "9112 6.2"},
     {STR_INIT(POST "content-length:\t0005 \r\n\r\nhello"), "POST / a 1.1 keep {hello}",
@@ -138,8 +128,6 @@ static const struct refused {
     {STR_INIT("GET /\r\nHost: a\r\n\r\n"), 400, "9112 3: no version, as in HTTP/0.9"},
     {STR_INIT("GET HTTP/1.1\r\nHost: a\r\n\r\n"), 400, "9112 3: no target"},
     {STR_INIT(" / HTTP/1.1\r\nHost: a\r\n\r\n"), 400, "9112 3: no method"},
-    {STR_INIT("G(T / HTTP/1.1\r\nHost: a\r\n\r\n"), 400, "9110 9.1: a method is a token"},
-    {STR_INIT("G\x80T / HTTP/1.1\r\nHost: a\r\n\r\n"), 400, "9110 9.1: a method is a token"},
     {STR_INIT("GET / http/1.1\r\nHost: a\r\n\r\n"), 400, "9112 2.3: case counts"},
     {STR_INIT("GET / HTTP/1\r\nHost: a\r\n\r\n"), 400, "9112 2.3: no minor version"},
     {STR_INIT("GET / HTTP/1.\r\nHost: a\r\n\r\n"), 400, "9112 2.3: no minor version"},
@@ -153,13 +141,6 @@ static const struct refused {
     {STR_INIT("GET / HTTP/2.0\r\nHost: a\r\n\r\n"), 505, "9110 15.6.6"},
 
     {STR_INIT("GET /a b HTTP/1.1\r\nHost: a\r\n\r\n"), 400, "9112 3.2: a blank in the target"},
-    {STR_INIT("GET /\x01 HTTP/1.1\r\nHost: a\r\n\r\n"), 400, "3986 2: a control character"},
-    {STR_INIT("GET /\x7f HTTP/1.1\r\nHost: a\r\n\r\n"), 400, "3986 2: a control character"},
-    {STR_INIT("GET /\xc3\xa9 HTTP/1.1\r\nHost: a\r\n\r\n"), 400, "3986 2: not in ASCII"},
-    {STR_INIT("GET /#a HTTP/1.1\r\nHost: a\r\n\r\n"), 400, "9112 3.2: a fragment"},
-    {STR_INIT("GET /\" HTTP/1.1\r\nHost: a\r\n\r\n"), 400, "3986 2: a quote"},
-    {STR_INIT("GET /<> HTTP/1.1\r\nHost: a\r\n\r\n"), 400, "3986 2: no such characters"},
-    {STR_INIT("GET /\\ HTTP/1.1\r\nHost: a\r\n\r\n"), 400, "3986 2: a backslash"},
     {STR_INIT("GET home HTTP/1.1\r\nHost: a\r\n\r\n"), 400, "9112 3.2.1: a path begins with /"},
     {STR_INIT("GET * HTTP/1.1\r\nHost: a\r\n\r\n"), 400, "9112 3.2.4: for OPTIONS alone"},
     {STR_INIT("OPTIONS *a HTTP/1.1\r\nHost: a\r\n\r\n"), 400, "9112 3.2.4: nothing behind it"},
@@ -181,8 +162,6 @@ static const struct refused {
     {STR_INIT(GET "X: b\rc\r\n\r\n"), 400, "9112 2.2: a bare CR"},
     {STR_INIT(GET "X: b\r\r\n\r\n"), 400, "9112 2.2: a bare CR"},
     {STR_INIT(GET "X: b\0c\r\n\r\n"), 400, "9110 5.5: NUL"},
-    {STR_INIT(GET "X: b\x07\r\n\r\n"), 400, "9110 5.5: a control character"},
-    {STR_INIT(GET "X: b\x7f\r\n\r\n"), 400, "9110 5.5: a control character"},
     {STR_INIT(GET "X : b\r\n\r\n"), 400, "9112 5.1: a blank before the colon"},
     {STR_INIT(GET "X\t: b\r\n\r\n"), 400, "9112 5.1: a tab before the colon"},
     {STR_INIT(GET "X: b\r\n c\r\n\r\n"), 400, "9112 5.2: a folded line"},
@@ -190,21 +169,14 @@ static const struct refused {
     {STR_INIT(LINE " Host: a\r\n\r\n"), 400, "9112 2.2: a blank before the first field"},
     {STR_INIT(GET ": b\r\n\r\n"), 400, "9110 5.1: no name"},
     {STR_INIT(GET "X\r\n\r\n"), 400, "9112 5: no colon"},
-    {STR_INIT(GET "X[a]: b\r\n\r\n"), 400, "9110 5.1: a name is a token"},
-    {STR_INIT(GET "X\xc3\xa9: b\r\n\r\n"), 400, "9110 5.1: a name is a token"},
-    {STR_INIT(GET "\0: b\r\n\r\n"), 400, "9110 5.1: a name is a token"},
 
     {STR_INIT(LINE END), 400, "9112 3.2: no Host"},
     {STR_INIT(GET "Host: a\r\n\r\n"), 400, "9112 3.2: two"},
     {STR_INIT(GET "Host: b\r\n\r\n"), 400, "9112 3.2: two"},
     {STR_INIT("GET / HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n"), 400, "9112 3.2: two"},
     {STR_INIT(LINE "Host: a b\r\n\r\n"), 400, "3986 3.2.2: a blank"},
-    {STR_INIT(LINE "Host: u@a\r\n\r\n"), 400, "9110 7.2: a user"},
-    {STR_INIT(LINE "Host: a/b\r\n\r\n"), 400, "9110 7.2: a path"},
     {STR_INIT(LINE "Host: a:8o\r\n\r\n"), 400, "3986 3.2.3: digits"},
     {STR_INIT(LINE "Host: a:80:80\r\n\r\n"), 400, "3986 3.2.3: one port"},
-    {STR_INIT(LINE "Host: \"a\"\r\n\r\n"), 400, "3986 3.2.2: quotes"},
-    {STR_INIT(LINE "Host: \xc3\xa9\r\n\r\n"), 400, "3986 3.2.2: not in ASCII"},
     {STR_INIT(LINE "Host: [::1\r\n\r\n"), 400, "3986 3.2.2: no end"},
     {STR_INIT(LINE "Host: []\r\n\r\n"), 400, "3986 3.2.2: nothing inside"},
     {STR_INIT(LINE "Host: [::g]\r\n\r\n"), 400, "3986 3.2.2: no hexadecimal digit"},
@@ -503,6 +475,43 @@ static void test_stray_bytes(void) {
         for (size_t at = text.len - chunked.len; at <= text.len; at++)
             CHECK(is_harmless(text_str(&text), at, '\r') &&
                   is_harmless(text_str(&text), at, '\n') && is_harmless(text_str(&text), at, '\0'));
+    }
+}
+
+#define ALNUM   "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+#define SUBDELS "!$&'()*+,;="
+
+static void test_every_byte(void) {
+    static const struct {
+        const char *before, *behind, *allowed, *where;
+        bool over_0x7f;
+    } places[] = {
+        {"", " / HTTP/1.1\r\nHost: a\r\n\r\n", ALNUM "!#$%&'*+-.^_`|~", "a method: 9110 9.1",
+         false},
+        {"GET /?", " HTTP/1.1\r\nHost: a\r\n\r\n", ALNUM SUBDELS "-._~%:@/?[]",
+         "a target: 3986 2, 3.4", false},
+        {LINE "Host: a", "20\r\n\r\n", ALNUM SUBDELS "-._~%:", "a host: 3986 3.2.2", false},
+        /* a colon ends the name */
+        {GET "X", "X: b\r\n\r\n", ALNUM "!#$%&'*+-.^_`|~:", "a name: 9110 5.1", false},
+        {GET "X: a", "b\r\n\r\n", ALNUM "\t !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~",
+         "a value: 9110 5.5", true},
+        {CHUNKED "1;a", "\r\na\r\n0\r\n\r\n", ALNUM "\t !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~",
+         "a chunk's extension: 9112 7.1.1", true},
+    };
+    TEST("each of the 256 bytes is accepted where the grammar has it, and nowhere else") {
+        for (size_t i = 0; i < COUNT(places); i++) {
+            int wrong = 0;
+            for (int byte = 0; byte < 256; byte++) {
+                char room[256];
+                struct text text = TEXT(room);
+                text_add(&text, str_of(places[i].before), (struct str){&(char){(char)byte}, 1},
+                         str_of(places[i].behind));
+                bool allowed =
+                    byte > 0x7f ? places[i].over_0x7f : byte && strchr(places[i].allowed, byte);
+                wrong += (feed_whole(text_str(&text)) > 0) != allowed;
+            }
+            CHECK_CASE(wrong == 0, places[i].where);
+        }
     }
 }
 
@@ -829,7 +838,7 @@ static struct str respond(struct str bytes, int status, struct str value, struct
     memset(&res, 0x55, sizeof res);
     http_begin_response(&res, &req);
     res.status = status;
-    if (value.s) http_add_field(&res, STR("X-A"), &value, 1);
+    if (value.s) http_add_field(&res, STR("X-A"), value);
     text_put(&res.body, body);
     http_write(&out, &res, STR("Mon, 23 Nov 2026 11:39:41 GMT"));
     CHECK(!out.cut);
@@ -888,10 +897,9 @@ static void test_responses(void) {
         }
     }
     TEST("a field's value may come in pieces") {
-        struct str pieces[] = {STR("b"), STR(""), STR("\r\nc")};
         respond(STR(GET END), 200, (struct str){NULL, 0}, STR(""));
-        http_add_field(&res, STR("X"), pieces, COUNT(pieces));
-        http_add_field(&res, STR("Y"), pieces, 0);
+        http_add_field(&res, STR("X"), STR("b"), STR(""), STR("\r\nc"));
+        http_add_field(&res, STR("Y"), STR(""));
         CHECK(is_text(text_str(&res.extra), "X: b  c\r\nY: \r\n"));
     }
 }
@@ -931,7 +939,7 @@ static void test_response_limits(void) {
             respond(STR(GET END), 200, value, STR(""));
             CHECK(res.extra.len == (more < 2 ? HTTP_EXTRA - 1 + more : 0));
         }
-        http_add_field(&res, STR("X-A"), &STR("b"), 1);
+        http_add_field(&res, STR("X-A"), STR("b"));
         CHECK(is_text(text_str(&res.extra), "X-A: b\r\n"));
     }
     TEST("the longest response of all fits HTTP_RESPONSE") {
@@ -952,6 +960,7 @@ int main(void) {
     test_accepted();
     test_refused();
     test_stray_bytes();
+    test_every_byte();
     test_steps();
     test_head_limits();
     test_body_limits();

@@ -389,6 +389,18 @@ static void test_members(void) {
         CHECK(members[1].type == JSON_NUMBER && str_equal(members[1].value, STR("1")));
         CHECK(members[2].type == JSON_INVALID);
     }
+    TEST("a name that is looked for may have JSON_NAME_SIZE bytes, and all of them count") {
+        char room[JSON_NAME_SIZE + 16];
+        for (size_t len = JSON_NAME_SIZE - 1; len <= JSON_NAME_SIZE + 1; len++) {
+            struct text text = TEXT(room);
+            text_put(&text, STR("{\""));
+            while (text.len < 2 + len) text_put(&text, STR("n"));
+            text_put(&text, STR("\":1}"));
+            struct json_member member = {.name = {room + 2, JSON_NAME_SIZE}};
+            CHECK(json_read_object(at_edge(text_str(&text)), &member, 1) == JSON_OBJECT);
+            CHECK(member.type == (len == JSON_NAME_SIZE ? JSON_NUMBER : JSON_INVALID));
+        }
+    }
     TEST("no member is believed of a text that turns out invalid behind it") {
         struct json_member member = {.name = STR("name")};
         CHECK(json_read_object(at_edge(STR("{\"name\":1}}")), &member, 1) == JSON_INVALID);

