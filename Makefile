@@ -11,7 +11,7 @@ ROOMS = app.c server.c http.c json.c db.c sha1.c
 OBJECTS = app.o server.o http.o json.o db.o sha1.o
 HEADERS = server.h http.h json.h db.h sha1.h str.h
 TESTS = build/test_sha1 build/test_json build/test_http build/test_db build/test_server \
-	tests/smoke.sh
+	build/test_options tests/smoke.sh
 BUILD = $(CC) $(CPPFLAGS) -I. $(CFLAGS) $(LDFLAGS)
 
 all: server
@@ -36,7 +36,7 @@ programs:
 	$(BUILD) -DSERVER_SECOND=50000000 -o build/server $(ROOMS)
 	for t in sha1 json http db; do \
 	    $(BUILD) -o build/test_$$t tests/test_$$t.c http.c json.c db.c sha1.c || exit; done
-	$(BUILD) -o build/test_server tests/test_server.c
+	for t in server options; do $(BUILD) -o build/test_$$t tests/test_$$t.c || exit; done
 
 install: server
 	mkdir -p $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man8

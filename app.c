@@ -282,6 +282,10 @@ static int open_users(const char *path, struct text *text) {
             STR(": others may read the passwords; chmod 600"));
         return -1;
     }
+    if (!S_ISREG(status.st_mode)) {
+        say(STDERR_FILENO, STR("server: "), str_of(path), STR(": this is no ordinary file"));
+        return -1;
+    }
     *text = (struct text){malloc((size_t)status.st_size + 1), 0, (size_t)status.st_size, false};
     while (text->s && (n = read(fd, text->s + text->len, text->room - text->len)) > 0)
         text->len += (size_t)n;

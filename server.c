@@ -99,7 +99,7 @@ struct server {
      * polled[count] is the pipe that a signal writes to. */
     struct pollfd *polled;
     struct connection **table, *connections;
-    size_t busy, count;
+    size_t busy, count, most; /* `most` connections at a time */
     struct buffer *buffers, *pool;
 
     int64_t now, full_due, full_cost; /* ns, on the monotonic clock */
@@ -321,22 +321,27 @@ static void close_connection(struct server *server, struct connection *c, const 
     remove_connection(server, c);
 }
 
-/* Closes the connection whose deadline is nearest, of those with a message in flight or of the
- * others. A walk over all of them, as it is only done where something is used up. */
-static bool give_way(struct server *server, bool in_flight) {
-    struct connection *nearest = NULL;
+/* What would be lost: least where a client is idle, more where it reads its last answer. */
+static int worth(const struct connection *c) {
+    return c->buffer ? 2 : c->state == LINGERING ? 1 : 0;
+}
+
+/* Closes a connection worth `least` at least: of those worth least the one whose deadline is nearest.
+ * A walk over all of them, as it is only done where something is used up. */
+static void give_way(struct server *server, int least) {
+    struct connection *victim = NULL;
     for (size_t i = 1; i < server->count; i++) {
         struct connection *c = server->table[i];
-        if ((c->buffer != NULL) == in_flight && (!nearest || c->deadline < nearest->deadline))
-            nearest = c;
+        if (worth(c) >= least && (!victim || worth(c) < worth(victim) ||
+                                  (worth(c) == worth(victim) && c->deadline < victim->deadline)))
+            victim = c;
     }
-    if (nearest) close_connection(server, nearest, in_flight ? "it gave way to another" : NULL);
-    return nearest != NULL;
+    close_connection(server, victim, victim->buffer ? "it gave way to another" : NULL);
 }
 
 static struct buffer *own_buffer(struct server *server, struct connection *c) {
     if (c->buffer) return c->buffer;
-    if (!server->pool) give_way(server, true);
+    if (!server->pool) give_way(server, 2);
     c->buffer = server->pool;
     server->pool = c->buffer->next;
     return c->buffer;
@@ -655,8 +660,8 @@ static void put_address(struct text *text, const union address *address) {
 /* Takes in newcomers, so few of them at once that each has a turn before it must give way to others.
  * Returns whether there may be more. */
 static bool accept_connections(struct server *server) {
-    size_t most = server->options->connections / 16 + 1;
-    for (size_t i = 0; i < most && i < ACCEPT_AT_ONCE; i++) {
+    size_t few = server->most / 16 + 1;
+    for (size_t i = 0; i < few && i < ACCEPT_AT_ONCE; i++) {
         union address peer = {.any.sa_family = AF_UNSPEC};
         socklen_t len = sizeof peer;
         int fd = accept(server->polled[0].fd, &peer.any, &len);
@@ -668,8 +673,7 @@ static bool accept_connections(struct server *server) {
             close(fd);
             continue;
         }
-        if (server->count > server->options->connections && !give_way(server, false))
-            give_way(server, true);
+        if (server->count > server->most) give_way(server, 0);
         struct connection *c = add_connection(server, fd);
         struct text name = TEXT(c->peer);
         put_address(&name, &peer);
@@ -768,19 +772,22 @@ static socklen_t parse_address(const struct server_options *options, union addre
         to->v6.sin6_port = htons((uint16_t)options->port);
         return sizeof to->v6;
     }
-    errno = EADDRNOTAVAIL;
+    errno = is_path(text) ? ENAMETOOLONG : EADDRNOTAVAIL;
     return 0;
 }
 
 /* A server that was killed leaves its socket file behind: nobody listens there, and it goes. */
 static void remove_stale(const union address *address, socklen_t len) {
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    if (connect(fd, &address->any, len) < 0 && errno == ECONNREFUSED) unlink(address->un.sun_path);
+    struct stat file;
+    if (lstat(address->un.sun_path, &file) == 0 && S_ISSOCK(file.st_mode) &&
+        connect(fd, &address->any, len) < 0 && errno == ECONNREFUSED)
+        unlink(address->un.sun_path);
     close(fd);
 }
 
-/* Returns the listening descriptor, or -1. */
-static int listen_at(const struct server_options *options) {
+/* Returns a socket bound to the address, or -1. */
+static int bind_to(const struct server_options *options) {
     union address address;
     socklen_t len = parse_address(options, &address);
     int on = 1, off = 0, fd = len ? socket(address.any.sa_family, SOCK_STREAM, 0) : -1;
@@ -789,7 +796,7 @@ static int listen_at(const struct server_options *options) {
     if (address.any.sa_family == AF_INET6) /* "::" takes IPv4 as well */
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(fd, &address.any, len) == 0 && listen(fd, SOMAXCONN) == 0) return fd;
+    if (bind(fd, &address.any, len) == 0) return fd;
     int cause = errno;
     close(fd);
     errno = cause;
@@ -824,8 +831,8 @@ static void name_listener(struct server *server) {
 }
 
 static bool open_listener(struct server *server) {
-    int on = 1, fd = is_handed_over() ? 3 : listen_at(server->options);
-    if (fd < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0) return false;
+    int on = 1, fd = is_handed_over() ? 3 : bind_to(server->options);
+    if (fd < 0 || listen(fd, SOMAXCONN) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0) return false;
     /* Accepted sockets inherit it where it matters; no answer waits for an acknowledgement then. */
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     server->polled[0] = (struct pollfd){fd, POLLIN, 0};
@@ -844,13 +851,17 @@ static bool catch_signals(void) {
            sigaction(SIGINT, &action, NULL) == 0 && sigaction(SIGTERM, &action, NULL) == 0;
 }
 
-/* Descriptors for all connections and a few more, as far as the system lets us have them. */
-static void raise_limit(size_t connections) {
+/* Asks for a descriptor for each connection and a few more. Returns how many connections there can be
+ * where the system has fewer. */
+static size_t raise_limit(size_t connections) {
+    const rlim_t others = 16;
+    rlim_t wanted = (rlim_t)connections + others;
     struct rlimit limit;
-    rlim_t wanted = (rlim_t)connections + 16;
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted) return;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted) return connections;
     limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur >= wanted) return connections;
+    return limit.rlim_cur > others ? (size_t)(limit.rlim_cur - others) : 1;
 }
 
 static size_t buffer_count(size_t connections) {
@@ -869,10 +880,10 @@ static bool allocate(struct server *server) {
     size_t connections = server->options->connections, buffers = buffer_count(connections);
     server->polled = calloc(connections + 2, sizeof *server->polled);
     server->table = calloc(connections + 1, sizeof(struct connection *));
+    if (server->polled) server->polled[0].fd = -1;
     server->connections = calloc(connections, sizeof *server->connections);
     server->buffers = calloc(buffers, sizeof *server->buffers);
     if (!server->polled || !server->table || !server->connections || !server->buffers) return false;
-    server->polled[0].fd = -1;
     for (size_t i = 0; i < connections; i++) server->table[i + 1] = &server->connections[i];
     for (size_t i = 0; i < buffers; i++) {
         server->buffers[i].next = server->pool;
@@ -901,7 +912,7 @@ struct server *server_create(const struct server_options *options, const struct 
     server->log_may_block = fstat(STDERR_FILENO, &log) < 0 || !S_ISREG(log.st_mode);
     tzset();
     tell_time(server);
-    raise_limit(options->connections);
+    server->most = raise_limit(options->connections);
     if (allocate(server)) {
         *failed = "listen on";
         if (catch_signals() && open_listener(server)) return server;
@@ -920,7 +931,7 @@ static void stop_listening(struct server *server) {
     if (server->polled[0].fd < 0) return;
     close(server->polled[0].fd);
     server->polled[0].fd = -1;
-    if (is_path(server->name.s)) unlink(server->name.s);
+    if (is_path(server->name.s) && !is_handed_over()) unlink(server->name.s);
 }
 
 /* Who has connected by now is served; who is idle is let go in the next round. */
@@ -928,7 +939,7 @@ static void begin_stop(struct server *server) {
     server->stop_by = server->now + STOP_TIME;
     server->silent = false;
     server->full_due = 0;
-    while (server->count <= server->options->connections && accept_connections(server))
+    while (server->count <= server->most && accept_connections(server))
         ;
     stop_listening(server);
 }
