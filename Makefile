@@ -6,6 +6,8 @@ CPPFLAGS =
 LDFLAGS =
 PREFIX = /usr/local
 DESTDIR =
+BIN = $(DESTDIR)$(PREFIX)/bin
+MAN = $(DESTDIR)$(PREFIX)/share/man/man8
 
 ROOMS = app.c server.c http.c json.c db.c sha1.c
 OBJECTS = app.o server.o http.o json.o db.o sha1.o
@@ -15,18 +17,15 @@ TESTS = build/test_sha1 build/test_json build/test_http build/test_db build/test
 BUILD = $(CC) $(CPPFLAGS) -I. $(CFLAGS) $(LDFLAGS)
 
 all: server
-
 server: $(OBJECTS)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(OBJECTS)
 
 $(OBJECTS): $(HEADERS)
-
 .c.o:
 	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
 run: server
 	./server
-
 test: server programs
 	sh tests/run.sh $(TESTS)
 
@@ -38,20 +37,24 @@ programs:
 	    $(BUILD) -o build/test_$$t tests/test_$$t.c http.c json.c db.c sha1.c || exit; done
 	for t in server options; do $(BUILD) -o build/test_$$t tests/test_$$t.c || exit; done
 
+# cp -f takes the place of a server that runs; the modes do not depend on the umask.
 install: server
-	mkdir -p $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man8
-	cp server $(DESTDIR)$(PREFIX)/bin/server
-	cp server.8 $(DESTDIR)$(PREFIX)/share/man/man8/server.8
+	umask 022 && mkdir -p "$(BIN)" "$(MAN)"
+	cp -f server "$(BIN)/server" && chmod 755 "$(BIN)/server"
+	cp -f server.8 "$(MAN)/server.8" && chmod 644 "$(MAN)/server.8"
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/server $(DESTDIR)$(PREFIX)/share/man/man8/server.8
+	rm -f "$(BIN)/server" "$(MAN)/server.8"
 
 clean:
 	rm -rf server *.o build
 
 help:
-	@echo 'make            builds ./server; CC= and CFLAGS= choose the compiler'
-	@echo 'make run        serves the example on port 8080'
-	@echo 'make test       builds and runs the tests'
-	@echo 'make install    to PREFIX (/usr/local) below DESTDIR; make uninstall takes it back'
-	@echo 'make clean      removes all that was built'
+	@echo 'make          builds ./server; CC= and CFLAGS= choose the compiler'
+	@echo 'make run      serves the example on port 8080'
+	@echo 'make test     builds and runs the tests'
+	@echo 'make install  to PREFIX (/usr/local) below DESTDIR; make uninstall takes it back'
+	@echo 'make clean    removes all that was built'
+	@sed -n 's/^# \([a-z]*\): \(.*\)/make \1: \2/p' tests/targets.mk
+
+include tests/targets.mk

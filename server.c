@@ -803,13 +803,13 @@ static int bind_to(const struct server_options *options) {
     return -1;
 }
 
-/* A supervisor may hand over descriptor 3 as a listening socket; the environment says so. */
+/* A supervisor may hand over descriptors, from 3 on; the environment says so (sd_listen_fds(3)). */
 static bool is_handed_over(void) {
     const char *count = getenv("LISTEN_FDS"), *pid = getenv("LISTEN_PID");
     char room[20];
     struct text own = TEXT(room);
     text_put_number(&own, (uint64_t)getpid());
-    return count && pid && strcmp(count, "1") == 0 && str_equal(str_of(pid), text_str(&own));
+    return count && pid && str_equal(str_of(pid), text_str(&own));
 }
 
 static void name_listener(struct server *server) {
@@ -830,8 +830,15 @@ static void name_listener(struct server *server) {
     text_put_number(&server->name, ntohs(v6 ? address.v6.sin6_port : address.v4.sin_port));
 }
 
+/* Of several that are handed over it is not known which one is meant. */
+static int take_handed_over(void) {
+    if (strcmp(getenv("LISTEN_FDS"), "1") == 0) return 3;
+    errno = EINVAL;
+    return -1;
+}
+
 static bool open_listener(struct server *server) {
-    int on = 1, fd = is_handed_over() ? 3 : bind_to(server->options);
+    int on = 1, fd = is_handed_over() ? take_handed_over() : bind_to(server->options);
     if (fd < 0 || listen(fd, SOMAXCONN) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0) return false;
     /* Accepted sockets inherit it where it matters; no answer waits for an acknowledgement then. */
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -929,9 +936,9 @@ struct str server_name(const struct server *server) {
 
 static void stop_listening(struct server *server) {
     if (server->polled[0].fd < 0) return;
+    if (is_path(server->name.s) && !is_handed_over()) unlink(server->name.s);
     close(server->polled[0].fd);
     server->polled[0].fd = -1;
-    if (is_path(server->name.s) && !is_handed_over()) unlink(server->name.s);
 }
 
 /* Who has connected by now is served; who is idle is let go in the next round. */

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Has the rooms read by three programs that look for mistakes without running anything: the analyzers
-# of gcc and of clang-tidy, one room after the other, and cppcheck, all together. Needs the three; the
-# last line is `N passed, N failed`. What they are told not to look for stands here, with the reason;
-# what one line alone is excused for stands in that line.
+# Has the rooms read by three programs that look for mistakes without running anything: the analyzer
+# of gcc and clang-tidy, one room after the other, and cppcheck, all together. Needs the three; the
+# last line is `N passed, N failed`. What they are told not to look for stands here with its reason,
+# and what one line alone is excused for stands in front of that line.
 cd "$(dirname "$0")/.." || exit 1
 passed=0 failed=0
 rooms='app.c server.c http.c json.c db.c sha1.c'

@@ -1,0 +1,101 @@
+#!/bin/sh
+# boards.sh - builds the server for each target in the table `targets` and runs all tests on it.
+#
+#     sh tests/boards/boards.sh [TARGET...]
+#
+# The unit tests run as programs of the target, under an emulator where the machine is another one.
+# The live tests, those made of client.h, are then native programs that start the target's server by
+# way of RUNNER, so that the two ends of a connection differ in byte order and word size. The
+# Makefile builds all in a copy of the sources: build/boards/TARGET, where `said` tells what the
+# tests said.
+#
+# One line a target. A target whose compiler or emulator is not installed is named and skipped. Two
+# are worked on at a time.
+# shellcheck disable=SC2086 # lists of rooms and of flags are words
+. tests/boards/common.sh
+top=$PWD
+work=build/boards
+tests=$(cd tests && echo test_*.c | sed 's/\.c//g')
+
+is_live() { grep -q '"client.h"' "tests/$1.c"; }
+
+copy_sources() { # to FOLDER
+    rm -rf "$1"
+    mkdir -p "$1"
+    cp -R Makefile ./*.c ./*.h tests "$1"
+    mkdir "$1/run"
+}
+
+# Writes a script for each test program, as tests/run.sh takes programs without arguments.
+write_runs() { # EMULATOR
+    live=build
+    if [ -n "$1" ]; then live=$top/$work/native/build; fi
+    for test in $tests; do
+        if is_live "$test"; then
+            echo "RUNNER='$1' exec timeout 300 $live/$test"
+        else
+            echo "exec timeout 300 $1 build/$test"
+        fi >"run/$test"
+        chmod +x "run/$test"
+    done
+}
+
+has_time_bits() { # BITS COMPILER FLAGS...
+    bits=$1
+    shift
+    printf '#include <time.h>\nchar size[8 * sizeof(time_t) == %d ? 1 : -1];\n' "$bits" >time.c
+    "$@" -c -o time.o time.c
+}
+
+build_and_test() { # BITS COMPILER EMULATOR FLAGS...
+    bits=$1 compiler=$2 emulator=$3
+    shift 3
+    has_time_bits "$bits" "$compiler" "$@" || return
+    make -s CC="$compiler $*" CFLAGS='-std=c99 -O2' programs || return
+    write_runs "$emulator"
+    sh tests/run.sh run/*
+}
+
+# Takes a row of the table. The last line of `said` is the target's result.
+try_target() { # NAME BITS COMPILER EMULATOR FLAGS...
+    name=$1 bits=$2 compiler=$3
+    if ! is_installed "$compiler" || ! emulator=$(find_emulator "$4"); then
+        echo "$name: skipped, as $compiler or $4 is not installed"
+        return
+    fi
+    shift 4
+    copy_sources "$work/$name"
+    (cd "$work/$name" && build_and_test "$bits" "$compiler" "$emulator" "$@") \
+        >"$work/$name/said" 2>&1
+    last=$(tail -n 1 "$work/$name/said")
+    case $last in
+    *' passed, 0 failed') ;;
+    [0-9]*' passed, '*' failed')
+        sed -n -e '/^FAIL/{p;n;p;}' -e '/did not come/p' "$work/$name/said" | head -n 20 ;;
+    *)
+        tail -n 5 "$work/$name/said"
+        last='0 passed, 1 failed'
+        ;;
+    esac
+    echo "$last" >"$work/$name/result"
+    echo "$name: $last"
+}
+
+# Every second row, from the first or the second one on.
+try_half() {
+    targets | awk "NR % 2 == $1" | while read -r row; do
+        [ -z "$wanted" ] || case " $wanted " in *" ${row%% *} "*) ;; *) continue ;; esac
+        try_target $row </dev/null
+    done
+}
+
+wanted=$*
+rm -rf "$work"
+copy_sources "$work/native"
+make -s -C "$work/native" CC="${CC:-cc}" programs || exit 1
+try_half 1 &
+try_half 0
+wait
+cat "$work"/*/result 2>/dev/null | awk '
+    { passed += $1; failed += $3 }
+    END { printf "%d passed, %d failed\n", passed, failed; exit failed > 0 || passed == 0 }'

@@ -1,0 +1,38 @@
+#!/bin/sh
+# static.sh - builds one small file that needs no other: it runs on any kernel of this system with
+# this instruction set. With musl's compiler where that is installed, as its C library is the
+# smallest by far; else with CC.
+#
+#     CC=cc CPPFLAGS=-DHTTP_BUFFER=2048 sh tests/boards/static.sh
+#
+# The file is build/server-static.
+# shellcheck disable=SC2086 # lists of rooms and of flags are words
+. tests/boards/common.sh
+file=build/server-static
+most=65536
+
+compiler=${CC:-cc}
+if is_installed musl-gcc; then compiler=musl-gcc; fi
+
+# For the size alone: no tables to unwind the stack, no function that nobody calls, no gaps up to
+# the next page. A linker that does not know how links plainly.
+small='-fno-pie -no-pie -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections
+       -Wl,--gc-sections,--build-id=none,-z,noseparate-code,-z,norelro'
+
+build() {
+    $compiler ${CPPFLAGS-} -std=c99 -Os "$@" -static -s -o "$file" $sources
+}
+
+mkdir -p build
+build $small 2>/dev/null || build || exit 1
+bytes=$(wc -c <"$file" | tr -d ' ')
+echo "$file: $bytes bytes, by $compiler"
+
+names_no_interpreter() { ! readelf -l "$file" | grep -q INTERP; }
+starts() { [ "$("$file" -V | cut -c 1-7)" = 'server ' ]; }
+check 'the file starts' starts
+if is_installed readelf; then check 'the file needs no shared library' names_no_interpreter; fi
+if [ "$compiler $(uname -m)" = 'musl-gcc x86_64' ]; then
+    check "the file has $most bytes at most, and not $bytes" [ "$bytes" -le "$most" ]
+fi
+report

@@ -1,0 +1,33 @@
+# What is proved beyond `make test`: each target is a script below tests/ that says at its head what it
+# does and needs, and ends with `N passed, N failed`.
+
+# static: one file without shared libraries, and its size
+static:
+	CC='$(CC)' CPPFLAGS='$(CPPFLAGS)' sh tests/boards/static.sh
+# size: text, data and bss of each room on each target
+size:
+	CC='$(CC)' sh tests/boards/size.sh
+# boards: the whole suite on Arm, MIPS, PowerPC, s390x, RISC-V and i386 under qemu
+boards:
+	CC='$(CC)' sh tests/boards/boards.sh
+# portable: other compilers and standards, and POSIX names alone
+portable:
+	CC='$(CC)' sh tests/boards/portable.sh
+# memory: what a small board's build takes
+memory:
+	CC='$(CC)' sh tests/boards/memory.sh
+# services: systemd, BusyBox's init, a handed-over socket
+services: server
+	sh tests/run.sh tests/world/handover.sh tests/world/services.sh
+# fronts: behind nginx, and three servers behind HAProxy
+fronts: server
+	sh tests/run.sh tests/world/nginx.sh tests/world/haproxy.sh
+# browser: Chromium logs in, is greeted, is refused across sites
+browser: server
+	sh tests/run.sh tests/world/browser.sh
+# clients: curl, wget, HTTPie, Python, Node, ab, wrk, h2load
+clients: server
+	sh tests/run.sh tests/world/clients.sh
+# packaging: install and uninstall, the man page, the README's lines for scripts
+packaging: server
+	sh tests/run.sh tests/world/install.sh tests/world/script.sh

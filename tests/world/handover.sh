@@ -1,0 +1,52 @@
+#!/bin/sh
+# A supervisor (handover.c) listens, and hands its socket over to the server.
+cd "$(dirname "$0")/../.." || exit 1
+. tests/world/world.sh
+needs curl cc
+
+supervise() {
+    "$work/handover" "$1" "$server" -p 0 -q >"$work/supervisor" 2>"$work/complaint" &
+    supervisor=$!
+    adopt "$supervisor"
+    eventually grep -q '^Listening on ' "$work/supervisor"
+    place=$(sed -n 's/^Listening on //p' "$work/supervisor")
+}
+
+latest() { sed -n 's/^Started //p' "$work/supervisor" | tail -n 1; }
+
+adopts_port() { grep -Fx "Serving on 127.0.0.1:$place..." "$work/supervisor"; }
+
+survives() {
+    before=$(latest)
+    kill -"$1" "$before"
+    shift
+    eventually is_over "$before" && "$@" && [ "$before" != "$(latest)" ]
+}
+
+handed() { LISTEN_FDS=$1 timeout 5 sh -c 'LISTEN_PID=$$ exec "$0" -p 0' "$server"; }
+
+refuses() {
+    said=$("$@" 3</dev/null 2>&1)
+    [ $? -eq 1 ] || { echo "$said"; return 1; }
+    echo "$said"
+    [ "$(echo "$said" | grep -c '^server: cannot ')" -eq 1 ]
+}
+
+"${CC:-cc}" -o "$work/handover" tests/world/handover.c || exit 1
+supervise -
+check 'A port handed over is served, whatever -p says' greets "http://127.0.0.1:$place"
+check 'The port in "Serving on" is the one handed over' adopts_port
+check 'A killed server leaves the socket to the next one' \
+    survives KILL greets "http://127.0.0.1:$place"
+check 'So does one that is stopped' survives TERM greets "http://127.0.0.1:$place"
+end "$supervisor"
+supervise "$work/socket"
+check 'A Unix socket handed over is served' greets http://site --unix-socket "$work/socket"
+check 'It is the supervisor that removes it, and nobody else' \
+    survives TERM greets http://site --unix-socket "$work/socket"
+end "$supervisor"
+LISTEN_PID=1 LISTEN_FDS=1 start -a 127.0.0.1 -p 0 -q
+check 'What is handed over to another process is left alone' greets "$url"
+check 'A descriptor that does not listen is refused in one line' refuses handed 1
+check 'Two descriptors are refused in one line' refuses handed 2
+finish

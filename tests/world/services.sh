@@ -1,0 +1,113 @@
+#!/bin/sh
+# The files in examples/ under the programs they are for: systemd and BusyBox's init, each as the
+# process 1 of namespaces that unshare(1) makes, which needs root. Nothing outside is touched.
+cd "$(dirname "$0")/../.." || exit 1
+. tests/world/world.sh
+
+# The files that process 1 sees in place of the machine's own: /etc with the units, the line of
+# inittab and the users, and /usr/local with the server.
+prepare() {
+    mkdir -p "$work/etc/server" "$work/etc/systemd/system" "$work/local/bin"
+    cp "$server" "$work/local/bin/server"
+    cp examples/inittab "$work/etc"
+    cp examples/server.socket examples/server.service "$work/etc/systemd/system"
+    for target in sysinit basic sockets shutdown; do
+        printf '[Unit]\nDescription=%s\n' $target >"$work/etc/systemd/system/$target.target"
+    done
+    printf 'root:x:0:0::/:/bin/sh\nserver:x:990:990::/:/bin/false\n' >"$work/etc/passwd"
+    printf 'root:x:0:\nserver:x:990:\n' >"$work/etc/group"
+    echo 'foo:foo' >"$work/etc/server/users"
+    chmod 600 "$work/etc/server/users"
+}
+
+# boot COMMAND...: becomes process 1, in namespaces and a control group of its own. $init is its
+# number outside; $inside runs a command beside it.
+boot() {
+    unshare --mount --pid --net --ipc --uts --fork --kill-child sh -ec '
+        mount -t proc proc /proc
+        mount -t tmpfs tmpfs /run
+        mount -t cgroup2 cgroup2 /mnt
+        mkdir "/mnt/${0##*/}"
+        echo 0 >"/mnt/${0##*/}/cgroup.procs"
+        umount /mnt
+        mount --bind "$0/etc" /etc
+        mount --bind "$0/local" /usr/local
+        mount --make-rshared /
+        ip link set lo up
+        exec unshare --cgroup sh -ec "mount -t cgroup2 cgroup2 /sys/fs/cgroup
+            exec env -i container=test PATH=$PATH SYSTEMD_UNIT_PATH=/etc/systemd/system \"\$@\"" \
+            sh "$@"
+    ' "$work" "$@" >"$work/boot" 2>&1 &
+    boot=$!
+    trap '{ halt; clean_up; } >/dev/null 2>&1' EXIT
+    adopt "$boot"
+    eventually pgrep -P "$boot" >/dev/null
+    init=$(pgrep -P "$boot")
+    inside="nsenter -a -t $init"
+}
+
+halt() {
+    end "$boot" KILL
+    inside=''
+    eventually unshare --mount sh -ec 'mount -t cgroup2 cgroup2 /mnt
+        find "/mnt/${0##*/}" -depth -type d -exec rmdir {} +' "$work"
+    trap 'clean_up >/dev/null 2>&1' EXIT
+}
+
+# Where it runs, the server may do nothing but serve.
+is_confined() {
+    main=$($inside systemctl show --property MainPID --value server.service)
+    $inside cat "/proc/$main/status" | grep -E '^(Uid|CapBnd|NoNewPrivs|Seccomp):' |
+        tr '\t\n' '  ' | grep -x 'Uid: 990 990 990 990 CapBnd: 0* NoNewPrivs: 1 Seccomp: 2 '
+}
+
+# greets_after COMMAND...
+greets_after() { "$@" && greets http://127.0.0.1:8080; }
+
+under_systemd() {
+    boot /lib/systemd/systemd --unit=server.socket --show-status=no
+    check 'systemd starts the server with the first connection' \
+        eventually greets http://127.0.0.1:8080
+    check 'The server is left no rights but to serve' is_confined
+    check 'Nobody is refused after it was killed' \
+        greets_after $inside systemctl kill --signal=KILL server.service
+    check 'Nobody is refused after it was stopped' \
+        greets_after $inside systemctl stop server.service
+    $inside systemctl stop server.socket server.service
+    halt
+}
+
+under_init() {
+    boot busybox init
+    check 'The line of inittab starts the server' eventually greets http://127.0.0.1:8080
+    $inside busybox killall -9 server
+    check 'init starts it again when it was killed' eventually greets http://127.0.0.1:8080
+    halt
+}
+
+# systemd-analyze(1) looks whether the program of a unit is there.
+verify_units() {
+    cp -r "$work/etc/systemd/system" "$work/units"
+    sed "s,/usr/local,$work/local," examples/server.service >"$work/units/server.service"
+    export SYSTEMD_UNIT_PATH="$work/units"
+    check 'systemd-analyze finds no fault with the units' \
+        finds_no_fault '^$' systemd-analyze verify --man=no server.service server.socket
+    check 'It finds the service exposed by 1.0 of 10 at most' \
+        systemd-analyze security --offline=yes --threshold=10 --no-pager server.service
+}
+
+needs curl unshare nsenter ip pgrep
+prepare || exit 1
+if has systemd-analyze; then
+    verify_units
+else
+    skip 'the checks of systemd-analyze, which is not installed'
+fi
+unshare --mount --pid --cgroup --fork mount -t cgroup2 cgroup2 /mnt 2>/dev/null || {
+    skip 'process 1: only root may make namespaces'
+    finish
+}
+chown 990 "$work/etc/server/users"
+if [ -x /lib/systemd/systemd ]; then under_systemd; else skip 'systemd is not installed'; fi
+if has busybox; then under_init; else skip 'busybox is not installed'; fi
+finish
