@@ -340,7 +340,7 @@ static int create_db(struct options *options) {
     say(STDOUT_FILENO, STR("DB: Adding users..."));
     int result = options->users_file ? add_users(options->users_file, text_str(&users))
                                      : db_add_user(db, STR("foo"), STR("foo")) - 1;
-    close_users(&users);
+    if (users.s) close_users(&users);
     return result;
 }
 

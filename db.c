@@ -215,7 +215,7 @@ static void make_session_id(const struct db *db, struct session *session) {
     sha1_add(&sha1, &session->born, sizeof session->born);
     sha1_add(&sha1, &session->id, sizeof session->id);
     sha1_end(&sha1, digest);
-    for (int i = 0; i < SHA1_SIZE; i++) {
+    for (size_t i = 0; i < SHA1_SIZE; i++) {
         session->session_id[2 * i] = digits[digest[i] >> 4];
         session->session_id[2 * i + 1] = digits[digest[i] & 15];
     }

@@ -53,7 +53,7 @@ static bool is(char byte, int classes) { return class[(unsigned char)byte] & cla
 
 static bool is_digit(char byte) { return byte >= '0' && byte <= '9'; }
 
-static char lower(char byte) { return byte >= 'A' && byte <= 'Z' ? (char)(byte | 0x20) : byte; }
+static int lower(char byte) { return byte >= 'A' && byte <= 'Z' ? byte | 0x20 : byte; }
 
 /* Names of fields, schemes and options are the same in any case. */
 static inline bool same_name(struct str s, struct str name) {
@@ -66,8 +66,8 @@ static inline bool same_name(struct str s, struct str name) {
 /* The value of a hexadecimal digit in either case, or -1. */
 static int hex(char byte) {
     if (is_digit(byte)) return byte - '0';
-    byte = lower(byte);
-    return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
+    int letter = lower(byte);
+    return letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
 }
 
 /* OWS around a value is no part of it (RFC 9110 section 5.5). */
@@ -403,7 +403,7 @@ void http_decode_path(struct http_request *req) {
     for (size_t i = 0; i < path.len; i++) {
         char byte = path.s[i];
         if (byte == '%') {
-            char decoded = (char)(hex(path.s[i + 1]) << 4 | hex(path.s[i + 2]));
+            char decoded = (char)(hex(path.s[i + 1]) * 16 + hex(path.s[i + 2]));
             if (decoded != '/') {
                 byte = decoded;
                 i += 2;

@@ -146,9 +146,10 @@ static void put_two_digits(struct text *text, int number) {
 /* As in "06 Nov 1994 08:49:37". strftime and inet_ntop are done without: together they bring printf
  * along, a quarter of a static file. */
 static void put_time(struct text *text, const struct tm *tm, struct str dash) {
-    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     put_two_digits(text, tm->tm_mday);
-    text_add(text, dash, (struct str){months + 3 * tm->tm_mon, 3}, dash);
+    text_add(text, dash, str_of(months[tm->tm_mon]), dash);
     text_put_number(text, (uint64_t)tm->tm_year + 1900);
     text_put(text, STR(" "));
     put_two_digits(text, tm->tm_hour);
@@ -160,7 +161,7 @@ static void put_time(struct text *text, const struct tm *tm, struct str dash) {
 
 /* Once a round; the texts once a second. */
 static void tell_time(struct server *server) {
-    static const char days[] = "SunMonTueWedThuFriSat";
+    static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
     struct tm tm;
     time_t second = time(NULL);
     server->now = read_clock();
@@ -168,7 +169,7 @@ static void tell_time(struct server *server) {
     server->second = second;
     server->date.len = server->log_time.len = 0;
     gmtime_r(&second, &tm);
-    text_add(&server->date, (struct str){days + 3 * tm.tm_wday, 3}, STR(", "));
+    text_add(&server->date, str_of(days[tm.tm_wday]), STR(", "));
     put_time(&server->date, &tm, STR(" "));
     text_put(&server->date, STR(" GMT"));
     localtime_r(&second, &tm);
@@ -329,11 +330,11 @@ static int worth(const struct connection *c) {
 /* Closes a connection worth `least` at least: of those worth least the one whose deadline is nearest.
  * A walk over all of them, as it is only done where something is used up. */
 static void give_way(struct server *server, int least) {
-    struct connection *victim = NULL;
-    for (size_t i = 1; i < server->count; i++) {
+    struct connection *victim = server->table[1];
+    for (size_t i = 2; i < server->count; i++) {
         struct connection *c = server->table[i];
-        if (worth(c) >= least && (!victim || worth(c) < worth(victim) ||
-                                  (worth(c) == worth(victim) && c->deadline < victim->deadline)))
+        bool sooner = worth(c) == worth(victim) && c->deadline < victim->deadline;
+        if (worth(c) >= least && (worth(victim) < least || worth(c) < worth(victim) || sooner))
             victim = c;
     }
     close_connection(server, victim, victim->buffer ? "it gave way to another" : NULL);
@@ -803,13 +804,14 @@ static int bind_to(const struct server_options *options) {
     return -1;
 }
 
-/* A supervisor may hand over descriptors, from 3 on; the environment says so (sd_listen_fds(3)). */
-static bool is_handed_over(void) {
+/* A supervisor may hand over sockets, from descriptor 3 on; the environment says how many. Returns
+ * that number as text, or NULL where none are for us. */
+static const char *handed_over(void) {
     const char *count = getenv("LISTEN_FDS"), *pid = getenv("LISTEN_PID");
     char room[20];
     struct text own = TEXT(room);
     text_put_number(&own, (uint64_t)getpid());
-    return count && pid && str_equal(str_of(pid), text_str(&own));
+    return pid && str_equal(str_of(pid), text_str(&own)) ? count : NULL;
 }
 
 static void name_listener(struct server *server) {
@@ -822,7 +824,7 @@ static void name_listener(struct server *server) {
         return;
     }
     if (v6) text_put(&server->name, STR("["));
-    if (is_handed_over())
+    if (handed_over())
         put_address(&server->name, &address);
     else
         text_put(&server->name, str_of(server->options->address));
@@ -830,15 +832,13 @@ static void name_listener(struct server *server) {
     text_put_number(&server->name, ntohs(v6 ? address.v6.sin6_port : address.v4.sin_port));
 }
 
-/* Of several that are handed over it is not known which one is meant. */
-static int take_handed_over(void) {
-    if (strcmp(getenv("LISTEN_FDS"), "1") == 0) return 3;
-    errno = EINVAL;
-    return -1;
-}
-
 static bool open_listener(struct server *server) {
-    int on = 1, fd = is_handed_over() ? take_handed_over() : bind_to(server->options);
+    const char *count = handed_over();
+    int on = 1, fd = count ? 3 : bind_to(server->options);
+    if (count && strcmp(count, "1") != 0) { /* which of several is meant is not known */
+        errno = EINVAL;
+        return false;
+    }
     if (fd < 0 || listen(fd, SOMAXCONN) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0) return false;
     /* Accepted sockets inherit it where it matters; no answer waits for an acknowledgement then. */
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -936,7 +936,7 @@ struct str server_name(const struct server *server) {
 
 static void stop_listening(struct server *server) {
     if (server->polled[0].fd < 0) return;
-    if (is_path(server->name.s) && !is_handed_over()) unlink(server->name.s);
+    if (is_path(server->name.s) && !handed_over()) unlink(server->name.s);
     close(server->polled[0].fd);
     server->polled[0].fd = -1;
 }

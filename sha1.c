@@ -90,7 +90,7 @@ void sha1_end(struct sha1 *sha1, unsigned char digest[SHA1_SIZE]) {
     put_word(padding + zeros_end, (uint32_t)(sha1->len >> 29));
     put_word(padding + zeros_end + 4, (uint32_t)(sha1->len << 3));
     sha1_add(sha1, padding, zeros_end + 8);
-    for (int i = 0; i < 5; i++) put_word(digest + 4 * i, sha1->state[i]);
+    for (size_t i = 0; i < 5; i++) put_word(digest + 4 * i, sha1->state[i]);
     /* Through a volatile pointer: a compiler may leave out a memset that nobody reads. */
     void *(*volatile set)(void *, int, size_t) = memset;
     set(sha1, 0, sizeof *sha1);

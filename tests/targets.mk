@@ -1,6 +1,9 @@
 # What is proved beyond `make test`: each target is a script below tests/ that says at its head what it
 # does and needs, and ends with `N passed, N failed`.
 
+# lint: gcc's analyzer, clang-tidy and cppcheck
+lint:
+	sh tests/lint.sh
 # static: one file without shared libraries, and its size
 static:
 	CC='$(CC)' CPPFLAGS='$(CPPFLAGS)' sh tests/boards/static.sh
