@@ -117,6 +117,17 @@ static int find_line(const char *buf, size_t len, struct http_progress *progress
 
 /* ---- The head ---- */
 
+/* Every "%" begins an escape of two digits (RFC 3986 section 2.1), and none stands for NUL. */
+static bool has_valid_escapes(struct str s) {
+    const char *end = s.s + s.len;
+    while ((s.s = memchr(s.s, '%', (size_t)(end - s.s)))) {
+        if (end - s.s < 3 || hex(s.s[1]) < 0 || hex(s.s[2]) < 0) return false;
+        if (s.s[1] == '0' && s.s[2] == '0') return false;
+        s.s += 3;
+    }
+    return true;
+}
+
 /* host [ ":" port ] as in RFC 3986 section 3.2, without user information; empty is valid. */
 static bool is_authority(struct str s) {
     const char *at = s.s, *end = s.s + s.len;
@@ -127,20 +138,9 @@ static bool is_authority(struct str s) {
     } else {
         while (at < end && is(*at, H)) at++;
     }
-    if (at == end) return true;
-    if (*at++ != ':') return false;
+    if (at < end && *at++ != ':') return false;
     while (at < end && is_digit(*at)) at++;
-    return at == end;
-}
-
-/* Every "%" begins an escape of two digits, and none stands for NUL, which no path holds. */
-static bool has_valid_escapes(struct str path) {
-    for (size_t i = 0; i < path.len; i++) {
-        if (path.s[i] != '%') continue;
-        if (path.len - i < 3 || hex(path.s[i + 1]) < 0 || hex(path.s[i + 2]) < 0) return false;
-        if (path.s[i + 1] == '0' && path.s[i + 2] == '0') return false;
-    }
-    return true;
+    return at == end && has_valid_escapes(s);
 }
 
 /* The forms of RFC 9112 section 3.2 that an origin server knows: origin-form, absolute-form, whose
@@ -462,8 +462,8 @@ void http_add_pieces(struct http_response *res, struct str name,
     text_add(extra, name, STR(": "));
     size_t from = extra->len;
     text_put_all(extra, value);
-    for (const char *bad = "\r\n"; *bad; bad++)
-        for (char *at; (at = memchr(extra->s + from, *bad, extra->len - from));) *at = ' ';
+    for (size_t i = from; i < extra->len; i++)
+        if (!is(extra->s[i], V)) extra->s[i] = ' ';
     text_put(extra, STR("\r\n"));
     if (extra->cut) extra->len = start;
     extra->cut = false;

@@ -466,13 +466,10 @@ static size_t answer_requests(struct server *server, struct connection *c, char 
     size_t used = 0;
     while (used < len && !c->last && server->out.room - server->out.len >= HTTP_RESPONSE) {
         int n = http_parse(in + used, len - used, &server->request);
-        if (n < 0) {
-            refuse(server, c, (struct str){in + used, len - used}, -n);
-            break;
-        }
         if (server->request.awaits_continue)
             text_put(&server->out, STR("HTTP/1.1 100 Continue\r\n\r\n"));
-        if (n == 0) break;
+        if (n < 0) refuse(server, c, (struct str){in + used, len - used}, -n);
+        if (n <= 0) break;
         answer(server, c);
         c->partial = false;
         used += (size_t)n;

@@ -37,7 +37,7 @@ static inline struct str str_of(const char *s) { return (struct str){s, strlen(s
 
 /* Whether two views hold the same bytes. Takes longer the more they agree: not for secrets. */
 static inline bool str_equal(struct str a, struct str b) {
-    return a.len == b.len && memcmp(a.s, b.s, a.len) == 0;
+    return a.len == b.len && (a.len == 0 || memcmp(a.s, b.s, a.len) == 0);
 }
 
 /* Takes what stands before the first `separator` off the front of `*s`, and the separator too. */
