@@ -61,7 +61,7 @@ static inline void text_put(struct text *text, struct str piece) {
         text->cut = true;
         return;
     }
-    memcpy(text->s + text->len, piece.s, piece.len);
+    if (piece.len > 0) memcpy(text->s + text->len, piece.s, piece.len);
     text->len += piece.len;
 }
 
@@ -70,8 +70,7 @@ static inline void text_put(struct text *text, struct str piece) {
 #define STR_PIECES          8
 #define text_add(text, ...) text_put_all((text), (const struct str[STR_PIECES]){__VA_ARGS__})
 static inline void text_put_all(struct text *text, const struct str pieces[STR_PIECES]) {
-    for (size_t i = 0; i < STR_PIECES; i++)
-        if (pieces[i].len > 0) text_put(text, pieces[i]);
+    for (size_t i = 0; i < STR_PIECES; i++) text_put(text, pieces[i]);
 }
 
 /* Appends `number` in decimal. */
