@@ -12,8 +12,8 @@ MAN = $(DESTDIR)$(PREFIX)/share/man/man8
 ROOMS = app.c server.c http.c json.c db.c sha1.c
 OBJECTS = app.o server.o http.o json.o db.o sha1.o
 HEADERS = server.h http.h json.h db.h sha1.h str.h
-TESTS = build/test_sha1 build/test_json build/test_http build/test_db build/test_server \
-	build/test_options tests/smoke.sh
+TESTS = build/test_sha1 build/test_json build/test_http build/test_db build/compare \
+	build/test_server build/test_options tests/smoke.sh
 BUILD = $(CC) $(CPPFLAGS) -I. $(CFLAGS) $(LDFLAGS)
 
 all: server
@@ -35,6 +35,8 @@ programs:
 	$(BUILD) -DSERVER_SECOND=50000000 -o build/server $(ROOMS)
 	for t in sha1 json http db; do \
 	    $(BUILD) -o build/test_$$t tests/test_$$t.c http.c json.c db.c sha1.c || exit; done
+	$(BUILD) -UHTTP_BUFFER -DHTTP_BUFFER=2048 -o build/compare tests/model/compare.c http.c
+	$(BUILD) -o build/suites tests/suites.c json.c sha1.c
 	for t in server options; do $(BUILD) -o build/test_$$t tests/test_$$t.c || exit; done
 
 # cp -f takes the place of a server that runs; the modes do not depend on the umask.

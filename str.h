@@ -95,7 +95,7 @@ static inline void text_put_hex(struct text *text, unsigned number) {
  * The call goes through a volatile pointer: a compiler may leave out a memset that nobody reads. */
 static inline void wipe(void *memory, size_t len) {
     void *(*volatile set)(void *, int, size_t) = memset;
-    set(memory, 0, len);
+    if (len > 0) set(memory, 0, len);
 }
 
 #endif

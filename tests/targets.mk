@@ -1,6 +1,12 @@
 # What is proved beyond `make test`: each target is a script below tests/ that says at its head what it
 # does and needs, and ends with `N passed, N failed`.
 
+# fuzz: six fuzzers, a minute each; FUZZ= seconds and names
+fuzz:
+	sh tests/fuzz/run.sh $(FUZZ)
+# suites: public test suites for JSON, UTF-8 and SHA-1; SUITES= the folder they are in
+suites: programs
+	sh tests/suites.sh build/suites $(SUITES)
 # lint: gcc's analyzer, clang-tidy and cppcheck
 lint:
 	sh tests/lint.sh
