@@ -44,13 +44,10 @@ install: server
 	umask 022 && mkdir -p "$(BIN)" "$(MAN)"
 	cp -f server "$(BIN)/server" && chmod 755 "$(BIN)/server"
 	cp -f server.8 "$(MAN)/server.8" && chmod 644 "$(MAN)/server.8"
-
 uninstall:
 	rm -f "$(BIN)/server" "$(MAN)/server.8"
-
 clean:
 	rm -rf server *.o build
-
 help:
 	@echo 'make          builds ./server; CC= and CFLAGS= choose the compiler'
 	@echo 'make run      serves the example on port 8080'
@@ -58,5 +55,4 @@ help:
 	@echo 'make install  to PREFIX (/usr/local) below DESTDIR; make uninstall takes it back'
 	@echo 'make clean    removes all that was built'
 	@sed -n 's/^# \([a-z]*\): \(.*\)/make \1: \2/p' tests/targets.mk
-
 include tests/targets.mk
