@@ -175,6 +175,9 @@ static const struct refused {
     {STR_INIT(GET "Host: b\r\n\r\n"), 400, "9112 3.2: two"},
     {STR_INIT("GET / HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n"), 400, "9112 3.2: two"},
     {STR_INIT(LINE "Host: a b\r\n\r\n"), 400, "3986 3.2.2: a blank"},
+    {STR_INIT(LINE "Host: a%zz\r\n\r\n"), 400, "3986 2.1: hexadecimal digits"},
+    {STR_INIT(LINE "Host: a%2\r\n\r\n"), 400, "3986 2.1: two digits"},
+    {STR_INIT(LINE "Host: a%00\r\n\r\n"), 400, "3986 7.3: NUL"},
     {STR_INIT(LINE "Host: a:8o\r\n\r\n"), 400, "3986 3.2.3: digits"},
     {STR_INIT(LINE "Host: a:80:80\r\n\r\n"), 400, "3986 3.2.3: one port"},
     {STR_INIT(LINE "Host: [::1\r\n\r\n"), 400, "3986 3.2.2: no end"},
@@ -285,7 +288,7 @@ static int parse(char *buf, size_t len) {
     memset(&req, 0x55, sizeof req);
     req.progress = progress;
     int n = http_parse(buf, len, &req);
-    continues += n >= 0 && req.awaits_continue;
+    continues += req.awaits_continue;
     return n;
 }
 
@@ -699,6 +702,12 @@ static void test_expect(void) {
               0);
         CHECK(continues == 1);
     }
+    TEST("it is due before a body that turns out to be wrong, however that is cut") {
+        struct str wrong =
+            STR(POST "Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\nz\r\n");
+        CHECK(feed_whole(wrong) == -400 && continues == 1);
+        CHECK(feed_pieces(wrong, 1) == -400 && continues == 1);
+    }
     TEST("it is not due where no body comes, where none was asked for, and in HTTP/1.0") {
         CHECK(feed_whole(STR(GET "Expect: 100-continue\r\n\r\n")) > 0 && continues == 0);
         CHECK(feed_whole(STR(POST "Content-Length: 5\r\n\r\n")) == 0 && continues == 0);
@@ -884,9 +893,9 @@ static void test_responses(void) {
          STR_INIT("{}"),
          "HTTP/1.1 200 OK" FIXED "Content-Length: 2\r\nConnection: keep-alive\r\n\r\n{}",
          "9112 9.3: where HTTP/1.0 asked for more"},
-        {STR_INIT(GET END), 200, STR_INIT("b\r\nX-B: c\n\r\t\x80"), STR_INIT(""),
+        {STR_INIT(GET END), 200, STR_INIT("b\r\nX-B: c\n\0\x1b\x7f\t\x80"), STR_INIT(""),
          "HTTP/1.1 200 OK" FIXED "Content-Length: 0\r\n"
-         "X-A: b  X-B: c  \t\x80\r\n\r\n",
+         "X-A: b  X-B: c    \t\x80\r\n\r\n",
          "9110 5.5: no value ends its line"},
     };
     TEST("a response is these bytes and no others") {
