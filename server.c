@@ -107,6 +107,7 @@ struct server {
     int64_t accept_due, stop_by; /* 0 where the listener does not rest, and nobody stops us */
     bool silent;                 /* the last round found nothing to do */
     time_t second;               /* which `date` and `log_time` tell */
+    int log_sink;
     bool log_may_block;
     uint64_t log_lost; /* lines */
     size_t log_start;  /* where the line that is being written begins */
@@ -178,17 +179,25 @@ static void tell_time(struct server *server) {
 
 /* ---- The log: one line a request, in the reference's form ---- */
 
+/* Standard error, or, where that is a terminal, a descriptor of our own for it: one that never makes
+ * us wait, while who shares the terminal is left as they are. */
+static int open_log(void) {
+    const char *terminal = isatty(STDERR_FILENO) ? ttyname(STDERR_FILENO) : NULL;
+    int own = terminal ? open(terminal, O_WRONLY | O_NONBLOCK | O_NOCTTY) : -1;
+    return own < 0 ? STDERR_FILENO : own;
+}
+
 /* Writes what was gathered, as far as that goes without waiting: poll says of a pipe that it has
  * room for PIPE_BUF bytes at least, and a file never makes us wait. */
 static void flush_log(struct server *server) {
     struct text *log = &server->log;
-    struct pollfd sink = {STDERR_FILENO, POLLOUT, 0};
+    struct pollfd sink = {server->log_sink, POLLOUT, 0};
     bool may_block = server->log_may_block;
     size_t done = 0;
     while (done < log->len && (!may_block || (poll(&sink, 1, 0) == 1 && sink.revents == POLLOUT))) {
         size_t n = log->len - done;
         ssize_t written =
-            write(STDERR_FILENO, log->s + done, may_block && n > LOG_PIECE ? LOG_PIECE : n);
+            write(server->log_sink, log->s + done, may_block && n > LOG_PIECE ? LOG_PIECE : n);
         if (written <= 0) break;
         done += (size_t)written;
     }
@@ -913,6 +922,7 @@ struct server *server_create(const struct server_options *options, const struct 
     server->name = TEXT(server->name_room);
     server->date = TEXT(server->date_room);
     server->log_time = TEXT(server->log_time_room);
+    server->log_sink = open_log();
     server->log_may_block = fstat(STDERR_FILENO, &log) < 0 || !S_ISREG(log.st_mode);
     tzset();
     tell_time(server);

@@ -1,0 +1,273 @@
+/* sessions.c - sessions and passwords on a running server, under load.
+ *
+ *     SERVER=./server build/load/sessions
+ *
+ * What needs no socket or no load, the fake clock above all, is in tests/test_db.c. It takes fifteen
+ * seconds, and prints a table `test | figure`.
+ */
+#include "live.h"
+
+/* No two pieces of these are alike, so that eight bytes of one are proof enough. */
+#define PASSWORD "kX3vQ9zL7mWp2TfR"
+#define MISTYPED "hB5nY8cJ4sGd6VtM"
+#define PIECE    8
+
+#define BAR       "{\"username\":\"bar\",\"password\":\"bar\"}"
+#define NOT_BAR   "{\"username\":\"bar\",\"password\":\"rab\"}"
+#define NOT_FOO   "{\"username\":\"foo\",\"password\":\"oof\"}"
+#define NOBODY    "{\"username\":\"oof\",\"password\":\"oof\"}"
+#define SECRETIVE "{\"username\":\"secretive\",\"password\":\"" PASSWORD "\"}"
+#define CARELESS  "{\"username\":\"secretive\",\"password\":\"" MISTYPED "\"}"
+
+static struct child server;
+
+static void write_users(void) {
+    static const char users[] = "foo:foo\nbar:bar\nsecretive:" PASSWORD "\n";
+    int fd = open(path_of("users"), O_WRONLY | O_CREAT, 0600);
+    CHECK(write(fd, users, sizeof users - 1) == sizeof users - 1);
+    close(fd);
+}
+
+static void start_with(const char *more) {
+    char options[400];
+    snprintf(options, sizeof options, "-a 127.0.0.1 -p 0 -u %s %s", path_of("users"), more);
+    server = start(options);
+    CHECK(server.serves);
+}
+
+static void write_login(char request[256], const char *credentials) {
+    snprintf(request, 256, "POST /login HTTP/1.1\r\n" HOST "Content-Length: %zu\r\n\r\n%s",
+             strlen(credentials), credentials);
+}
+
+/* ---- What an answer tells ---- */
+
+/* Sends a login and keeps the answer, all but its date. Returns the status. */
+static int fail(struct client *client, const char *credentials, char answer[2048]) {
+    char request[256];
+    write_login(request, credentials);
+    int status = ask(client, request);
+    char *date = strstr(client->head, "Date: ");
+    if (date) memset(date, ' ', strlen("Date: Sun, 06 Nov 1994 08:49:37 GMT"));
+    snprintf(answer, 2048, "%.1000s%.1000s", client->head, client->body);
+    return status;
+}
+
+static void compare_names(void) {
+    static char known[2048], unknown[2048];
+    start_with("-b 10");
+    struct client client = dial(&server);
+    for (int i = 0; i < 12; i++) {
+        int status = fail(&client, NOT_FOO, known);
+        CHECK(status == (i < 10 ? 401 : 429));
+        CHECK(fail(&client, NOBODY, unknown) == status);
+        CHECK(strcmp(known, unknown) == 0);
+    }
+    SHOW("the same 401 and 429");
+    hang_up(&client);
+}
+
+/* ---- One name under attack ---- */
+
+struct attack {
+    size_t refused, slowed, other; /* 401, 429 */
+};
+
+/* 10 wrong logins every ms, for 3 s. */
+static void *attack_name(void *argument) {
+    struct attack *attack = argument;
+    struct client client = dial(&server);
+    char request[256];
+    write_login(request, NOT_BAR);
+    double began = now();
+    for (int i = 1; i <= 3000; i++) {
+        for (int j = 0; j < 10; j++) say(&client, request);
+        for (int j = 0; j < 10; j++) {
+            int status = hear(&client);
+            ++*(status == 401   ? &attack->refused
+                : status == 429 ? &attack->slowed
+                                : &attack->other);
+        }
+        double ahead = began + i / 1000.0 - now();
+        if (ahead > 0) pause_us((long)(ahead * 1e6));
+    }
+    hang_up(&client);
+    return NULL;
+}
+
+static void log_in_beside_attack(void) {
+    static double times[10000];
+    struct attack attack = {0, 0, 0};
+    pthread_t thread;
+    char id[41];
+    size_t count = 0;
+    start_with("-q");
+    CHECK(pthread_create(&thread, NULL, attack_name, &attack) == 0);
+    double began = now();
+    while (now() - began < 2.9 && count < COUNT(times)) {
+        double asked = now();
+        CHECK(log_in(&server, FOO, id) == 200);
+        times[count++] = (now() - asked) * 1000;
+        pause_ms(3);
+    }
+    pthread_join(thread, NULL);
+    double took = now() - began, p99 = find_p99(times, count);
+    CHECK(attack.refused >= 10 && attack.slowed > attack.refused && attack.other == 0);
+    CHECK(p99 < 1000);
+    SHOW("p99 of the other %.2f ms, %.0f wrong logins a second", p99,
+         (double)(attack.refused + attack.slowed) / took);
+    SHOW("%zu of them 401", attack.refused);
+}
+
+/* ---- A million logins ---- */
+
+/* Logs in 25 times in one go; keeps the first and the last id. Returns how many went right. */
+static size_t log_in_often(struct client *client, const char *request, char ids[2][41]) {
+    size_t right = 0;
+    for (int i = 0; i < 25; i++) say(client, request);
+    for (int i = 0; i < 25; i++) {
+        right += hear(client) == 200;
+        const char *id = strstr(client->head, "session_id=");
+        if (id) snprintf(ids[i > 0], 41, "%.40s", id + strlen("session_id="));
+    }
+    return right;
+}
+
+static void log_in_a_million_times(void) {
+    struct books warm = {0, 0, 0};
+    char other[41], ids[2][41] = {"", ""}, first[41] = "", request[256];
+    size_t right = 0;
+    start_with("-q");
+    struct client client = dial(&server);
+    write_login(request, BAR);
+    CHECK(log_in(&server, FOO, other) == 200);
+    double began = now();
+    for (size_t i = 0; i < 40000 && right == 25 * i; i++) {
+        right += log_in_often(&client, request, ids);
+        if (i == 0) memcpy(first, ids[0], sizeof first);
+        if (i == 4000) warm = take_books(&server);
+    }
+    double took = now() - began;
+    size_t resident = take_books(&server).resident;
+    CHECK(right == 1000000);
+    CHECK(visit(&server, other) == 200);
+    CHECK(visit(&server, first) == 401);
+    CHECK(visit(&server, ids[1]) == 200);
+    CHECK(resident <= warm.resident + MEMORY_SLACK);
+    SHOW("%.0f a second, memory %zu KiB, then %zu KiB", 1e6 / took, warm.resident / 1024,
+         resident / 1024);
+    hang_up(&client);
+}
+
+/* ---- What memory keeps: all that a core file would hold of it ---- */
+
+/* How many places hold PIECE bytes in a row of `secret`. */
+static size_t count_pieces(const char *memory, size_t len, const char *secret, size_t secret_len) {
+    size_t count = 0;
+    for (size_t at = 0; at + PIECE <= secret_len; at++) {
+        const char *place = memory, *end = memory + len - PIECE;
+        while (place <= end && (place = memchr(place, secret[at], (size_t)(end - place) + 1))) {
+            count += memcmp(place, secret + at, PIECE) == 0;
+            place++;
+        }
+    }
+    return count;
+}
+
+/* The same over all of the server's memory that can be read. */
+static size_t search_memory(const char *secret, size_t secret_len) {
+    char path[64], line[512], rights[8];
+    unsigned long from, to;
+    size_t count = 0;
+    snprintf(path, sizeof path, "/proc/%d/maps", (int)server.pid);
+    FILE *maps = fopen(path, "r");
+    snprintf(path, sizeof path, "/proc/%d/mem", (int)server.pid);
+    int memory = open(path, O_RDONLY);
+    CHECK(maps && memory >= 0);
+    while (maps && fgets(line, sizeof line, maps)) {
+        if (sscanf(line, "%lx-%lx %7s", &from, &to, rights) != 3 || rights[0] != 'r') continue;
+        char *copy = malloc(to - from);
+        ssize_t n = copy ? pread(memory, copy, to - from, (off_t)from) : 0;
+        if (n > PIECE) count += count_pieces(copy, (size_t)n, secret, secret_len);
+        free(copy);
+    }
+    if (maps) fclose(maps);
+    close(memory);
+    return count;
+}
+
+/* The id as the digest it is made of. */
+static void decode(const char id[41], char digest[20]) {
+    for (int i = 0; i < 20; i++) {
+        char digits[3] = {id[2 * i], id[2 * i + 1], '\0'};
+        digest[i] = (char)strtoul(digits, NULL, 16);
+    }
+}
+
+/* In two pieces, so that most of a password lies in a buffer meanwhile. */
+static void log_in_slowly(const char *request) {
+    struct client client = dial(&server);
+    size_t half = strlen(request) - 4;
+    CHECK(say_bytes(&client, request, half));
+    pause_ms(100);
+    CHECK(search_memory(PASSWORD, strlen(PASSWORD)) > 0);
+    CHECK(ask(&client, request + half) == 200);
+    hang_up(&client);
+}
+
+/* Most of a login, and gone. */
+static void leave_in_the_middle(const char *request) {
+    struct client client = dial(&server);
+    CHECK(say_bytes(&client, request, strlen(request) - 4));
+    pause_ms(100);
+    reset(client.fd);
+}
+
+static void log_out(const char *id) {
+    char request[256] = "POST /logout HTTP/1.1\r\n";
+    add_session(request, id);
+    CHECK(ask_once(&server, request) == 200);
+}
+
+static void search_for_secrets(void) {
+    char id[41], digest[20], request[256];
+    start_with("-b 0");
+    write_login(request, SECRETIVE);
+    CHECK(log_in(&server, CARELESS, id) == 401);
+    log_in_slowly(request);
+    leave_in_the_middle(request);
+    CHECK(log_in(&server, SECRETIVE, id) == 200);
+    CHECK(visit(&server, id) == 200);
+    CHECK(search_memory(id, 40) > 0);
+    log_out(id);
+    pause_ms(100);
+    decode(id, digest);
+    CHECK(search_memory(PASSWORD, strlen(PASSWORD)) == 0);
+    CHECK(search_memory(MISTYPED, strlen(MISTYPED)) == 0);
+    CHECK(search_memory(id, 40) == 0);
+    CHECK(search_memory(digest, sizeof digest) == 0);
+    SHOW("no %d bytes in a row of any", PIECE);
+}
+
+static const struct {
+    const char *name;
+    void (*run)(void);
+} tests[] = {
+    {"known and unknown names get the same bytes", compare_names},
+    {"one name is attacked, another logs in", log_in_beside_attack},
+    {"a million logins cost no other user a session", log_in_a_million_times},
+    {"memory keeps no password, nor an ended session", search_for_secrets},
+};
+
+int main(void) {
+    begin_load();
+    write_users();
+    for (size_t i = 0; i < COUNT(tests); i++) {
+        TEST(tests[i].name) {
+            tests[i].run();
+            CHECK(stop(&server, SIGTERM) == 0);
+        }
+        print_row(tests[i].name);
+    }
+    return test_report();
+}

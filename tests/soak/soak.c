@@ -1,0 +1,253 @@
+/* soak.c - hours in small: a mixed load for a time given, drawn and judged.
+ *
+ *     SERVER=./server build/soak/soak [SECONDS [PICTURE]]
+ *
+ * For 600 s, or as many as are asked for, people log in, are greeted and log out; others guess
+ * passwords, forget to log out, send bytes that are no request, reset connections or send by drops.
+ * All the while a real client greets. Memory, descriptors and the client's p99 are taken 120 times and
+ * drawn into PICTURE, build/soak/soak.svg. Each line must be flat, by this rule:
+ *
+ *     The first tenth is not judged: buffers are used there for the first time. The rest is cut into
+ *     halves. The median of the later half must not exceed that of the earlier half by more than
+ *     256 KiB of memory, 10 descriptors, or, for p99, as much again and 2 ms.
+ *
+ * A byte lost in every second request shows in ten minutes. It never uses more than half a processor.
+ */
+#include "../load/live.h"
+
+#define SAMPLES 120
+#define SLOW    100 /* connections that send by drops */
+
+static struct child server;
+static double end_time;
+
+/* ---- The load. Each of these is a thread; `done` counts its steps, `wrong` those that went wrong ---- */
+
+struct load {
+    const char *name;
+    bool (*step)(struct load *load);
+    long pause; /* ms between two steps */
+    unsigned long dice;
+    pthread_t thread;
+    size_t done, wrong;
+};
+
+/* A number below `bound`, the same ones in every run. */
+static size_t throw(struct load * load, size_t bound) {
+    load->dice = (load->dice * 1103515245 + 12345) & 0x7fffffff;
+    return (load->dice >> 8) % bound;
+}
+
+/* Logs in, is greeted five times on one connection, logs out, and is a stranger again. */
+static bool walk(struct load *load) {
+    char id[41], home[256] = "GET /home HTTP/1.1\r\n", logout[256] = "POST /logout HTTP/1.1\r\n";
+    bool right = log_in(&server, FOO, id) == 200;
+    (void)load;
+    add_session(home, id);
+    add_session(logout, id);
+    struct client client = dial(&server);
+    for (int i = 0; i < 5; i++)
+        right &= ask(&client, home) == 200 && strcmp(client.body, HELLO) == 0;
+    right &= ask(&client, logout) == 200;
+    right &= ask(&client, home) == 401;
+    hang_up(&client);
+    return right;
+}
+
+static bool forget_to_log_out(struct load *load) {
+    char id[41];
+    (void)load;
+    return log_in(&server, FOO, id) == 200;
+}
+
+static bool guess(struct load *load) {
+    char id[41], credentials[80];
+    snprintf(credentials, sizeof credentials, "{\"username\":\"user%zu\",\"password\":\"guess\"}",
+             throw(load, 50));
+    int status = log_in(&server, credentials, id);
+    return status == 401 || status == 429;
+}
+
+/* A request with some bytes changed. Whatever it is now, its answers are whole. */
+static bool send_bad_bytes(struct load *load) {
+    char bytes[] = LOGIN;
+    size_t len = strlen(bytes);
+    struct client client = dial(&server);
+    for (size_t i = 0; i <= throw(load, 4); i++) bytes[throw(load, len)] = (char) throw(load, 256);
+    bool right = say_bytes(&client, bytes, throw(load, 4) ? len : throw(load, len));
+    shutdown(client.fd, SHUT_WR);
+    int status;
+    while ((status = hear(&client)) > 0) continue;
+    hang_up(&client);
+    return right && status == ENDED;
+}
+
+static bool reset_connections(struct load *load) {
+    static const char *const said[] = {"", "GET /ho", HOME, "bad\r\n\r\n"};
+    struct client client = dial(&server);
+    bool right = say(&client, said[throw(load, 4)]);
+    if (throw(load, 2)) pause_ms(1);
+    reset(client.fd);
+    return right;
+}
+
+/* One more byte on every slow connection; whom the server lets go comes again. */
+static bool send_by_drops(struct load *load) {
+    static int fds[SLOW];
+    for (size_t i = 0; i < SLOW; i++) {
+        if (load->done > 0 && send(fds[i], "X", 1, MSG_DONTWAIT) == 1) continue;
+        if (load->done > 0) close(fds[i]);
+        fds[i] = dial(&server).fd;
+    }
+    for (size_t i = 0; now() >= end_time && i < SLOW; i++) close(fds[i]);
+    return true;
+}
+
+static struct load loads[] = {
+    {.name = "walks", .step = walk, .pause = 10, .dice = 1},
+    {.name = "walks", .step = walk, .pause = 20, .dice = 2},
+    {.name = "forgotten sessions", .step = forget_to_log_out, .pause = 10, .dice = 3},
+    {.name = "guesses", .step = guess, .pause = 5, .dice = 4},
+    {.name = "bad bytes", .step = send_bad_bytes, .pause = 5, .dice = 5},
+    {.name = "resets", .step = reset_connections, .pause = 5, .dice = 6},
+    {.name = "drops", .step = send_by_drops, .pause = 100, .dice = 7},
+};
+
+static void *run_load(void *argument) {
+    struct load *load = argument;
+    bool last = false;
+    while (!last) {
+        last = now() >= end_time;
+        load->wrong += !load->step(load);
+        load->done++;
+        pause_ms(load->pause);
+    }
+    return NULL;
+}
+
+/* ---- The lines ---- */
+
+static struct line {
+    const char *name, *unit;
+    double factor, more; /* the later half may be so many times the earlier one, and this more */
+    double values[SAMPLES];
+} lines[] = {
+    {"resident memory", "KiB", 1, 256, {0}},
+    {"descriptors", "open", 1, 10, {0}},
+    {"p99 of a greeting", "ms", 2, 2, {0}},
+};
+
+static size_t asked, failed; /* of the real client's greetings */
+
+static void take_sample(size_t i, double until) {
+    struct probe *probe = begin_probe(&server, false);
+    if (until > now()) pause_us((long)((until - now()) * 1e6));
+    struct books books = take_books(&server);
+    struct figures figures = end_probe(probe);
+    asked += figures.asked;
+    failed += figures.failed;
+    lines[0].values[i] = (double)books.resident / 1024;
+    lines[1].values[i] = (double)books.descriptors;
+    lines[2].values[i] = figures.p99;
+}
+
+static void take_samples(double seconds) {
+    double start = now();
+    for (size_t i = 0; i < SAMPLES; i++) {
+        take_sample(i, start + seconds * (double)(i + 1) / SAMPLES);
+        if ((i + 1) % (SAMPLES / 10) > 0) continue;
+        printf("%4.0f s:", now() - start);
+        for (size_t j = 0; j < COUNT(lines); j++)
+            printf(" %s %.4g %s%s", lines[j].name, lines[j].values[i], lines[j].unit,
+                   j + 1 < COUNT(lines) ? "," : "\n");
+        fflush(stdout);
+    }
+}
+
+static double find_median(const double *values, size_t count) {
+    double sorted[SAMPLES];
+    memcpy(sorted, values, count * sizeof *values);
+    find_p99(sorted, count); /* sorts them */
+    return sorted[count / 2];
+}
+
+static bool is_flat(const struct line *line) {
+    size_t warm = SAMPLES / 10, half = (SAMPLES - warm) / 2;
+    double earlier = find_median(line->values + warm, half);
+    double later = find_median(line->values + warm + half, half);
+    printf("%-18s median %.4g, then %.4g %s\n", line->name, earlier, later, line->unit);
+    return later <= earlier * line->factor + line->more;
+}
+
+/* ---- The picture: a panel of 760 by 120 for each line, from nought to a bit over its highest ---- */
+
+static void draw_line(FILE *file, const struct line *line, double top, double seconds) {
+    double highest = 1;
+    for (size_t i = 0; i < SAMPLES; i++)
+        if (line->values[i] > highest) highest = line->values[i];
+    fprintf(file, "<text x='20' y='%g'>%s, up to %.4g %s</text>\n", top - 6, line->name, highest,
+            line->unit);
+    fprintf(file, "<path d='M20 %g v120 h760' stroke='#888' fill='none'/>\n", top);
+    fprintf(file, "<text x='780' y='%g' text-anchor='end' fill='#888'>%g s</text>\n", top + 134,
+            seconds);
+    fprintf(file, "<polyline stroke='#06c' stroke-width='1.5' fill='none' points='");
+    for (size_t i = 0; i < SAMPLES; i++)
+        fprintf(file, "%.1f,%.1f ", 20 + 760 * (double)(i + 1) / SAMPLES,
+                top + 120 - 110 * line->values[i] / highest);
+    fprintf(file, "'/>\n");
+}
+
+static void draw(const char *path, double seconds) {
+    FILE *file = fopen(path, "w");
+    CHECK(file != NULL);
+    if (!file) return;
+    fprintf(file,
+            "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 800 %d'"
+            " font-family='sans-serif' font-size='12'>\n"
+            "<rect width='100%%' height='100%%' fill='#fff'/>\n",
+            (int)COUNT(lines) * 170 + 20);
+    for (size_t i = 0; i < COUNT(lines); i++)
+        draw_line(file, &lines[i], 30 + 170 * (double)i, seconds);
+    fprintf(file, "</svg>\n");
+    CHECK(fclose(file) == 0);
+    printf("drawn: %s\n", path);
+}
+
+/* ---- From the start to the end ---- */
+
+static void soak(double seconds) {
+    end_time = now() + seconds;
+    for (size_t i = 0; i < COUNT(loads); i++)
+        CHECK(pthread_create(&loads[i].thread, NULL, run_load, &loads[i]) == 0);
+    take_samples(seconds);
+    for (size_t i = 0; i < COUNT(loads); i++) {
+        pthread_join(loads[i].thread, NULL);
+        printf("%-18s %zu, %zu wrong\n", loads[i].name, loads[i].done, loads[i].wrong);
+    }
+    printf("%-18s %zu, %zu wrong\n", "greetings", asked, failed);
+}
+
+int main(int argc, char **argv) {
+    double seconds = argc > 1 ? atof(argv[1]) : 600;
+    const char *picture = argc > 2 ? argv[2] : "build/soak/soak.svg";
+    begin_load();
+    alarm((unsigned)seconds + 60);
+    int log = open("/dev/null", O_WRONLY);
+    TEST("it starts") {
+        server = start_as((struct setup){"-a 127.0.0.1 -p 0 -s 256 -i 5 -l 20", .err = log});
+        CHECK(server.serves);
+    }
+    struct books before = take_books(&server);
+    TEST("all that is asked is answered rightly") {
+        soak(seconds);
+        for (size_t i = 0; i < COUNT(loads); i++) CHECK_CASE(loads[i].wrong == 0, loads[i].name);
+        CHECK(asked > 0 && failed == 0);
+    }
+    for (size_t i = 0; i < COUNT(lines); i++) TEST(lines[i].name) {
+            CHECK_CASE(is_flat(&lines[i]), "this line is not flat");
+        }
+    TEST("the picture is drawn") { draw(picture, seconds); }
+    TEST("the books balance at the end") { CHECK(balances(&server, before, false)); }
+    TEST("it stops") { CHECK(stop(&server, SIGTERM) == 0); }
+    return test_report();
+}
