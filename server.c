@@ -12,6 +12,7 @@
  * idle ones, and most rounds are quick: they look at the front alone. A full round looks at
  * everyone, ends what is overdue, and sorts the table anew. The next one is due when it has cost a
  * sixteenth of the time, or as soon as a quick round stays silent for a millisecond; then it sleeps.
+ * Where nobody is idle every round may sleep.
  *
  * Fairness. A turn reads READ_AT_ONCE bytes and answers the requests in them, unless one request
  * alone is larger; so no connection holds up the others for long.
@@ -99,10 +100,11 @@ struct server {
      * polled[count] is the pipe that a signal writes to. */
     struct pollfd *polled;
     struct connection **table, *connections;
-    size_t busy, count, most; /* `most` connections at a time */
-    struct buffer *buffers, *pool;
+    size_t busy, count, most;      /* `most` connections at a time */
+    struct buffer *buffers, *pool; /* those given back; from [fresh] on none was ever touched */
+    size_t fresh, buffer_count;
 
-    int64_t now, full_due, full_cost; /* ns, on the monotonic clock */
+    int64_t now, full_due;       /* ns, on the monotonic clock */
     int64_t next_deadline;       /* none is nearer, of connections and of the listener's rest */
     int64_t accept_due, stop_by; /* 0 where the listener does not rest, and nobody stops us */
     bool silent;                 /* the last round found nothing to do */
@@ -351,6 +353,8 @@ static void give_way(struct server *server, int least) {
 
 static struct buffer *own_buffer(struct server *server, struct connection *c) {
     if (c->buffer) return c->buffer;
+    if (!server->pool && server->fresh < server->buffer_count)
+        server->pool = &server->buffers[server->fresh++];
     if (!server->pool) give_way(server, 2);
     c->buffer = server->pool;
     server->pool = c->buffer->next;
@@ -732,23 +736,24 @@ static void take_turns(struct server *server, size_t entries, int ready) {
 
 static void play_round(struct server *server) {
     bool full = server->silent || server->now >= server->full_due;
-    int timeout = !full ? 1 : server->silent ? sleep_time(server) : 0;
-    size_t entries = full ? server->count + 1 : server->busy;
+    bool everyone = full || server->busy == server->count;
+    bool may_sleep = server->silent || (server->busy == server->count && !server->stop_by);
+    int timeout = may_sleep ? sleep_time(server) : full ? 0 : 1;
+    size_t entries = everyone ? server->count + 1 : server->busy;
     int64_t start = full ? read_clock() : 0;
-    if (full)
+    if (everyone)
         server->polled[server->count] =
             (struct pollfd){server->stop_by ? -1 : signal_pipe[0], POLLIN, 0};
     int ready = poll(server->polled, (nfds_t)entries, timeout);
     bool failed = ready < 0 && errno != EINTR;
     tell_time(server);
-    int64_t cost = server->now - start;
+    int64_t cost = timeout == 0 ? server->now - start : 0; /* a sleep is no cost */
     take_turns(server, entries, ready);
     if (full) {
         start = read_clock();
         sweep(server);
         int64_t end = read_clock();
-        if (timeout == 0) server->full_cost = cost + end - start;
-        server->full_due = end + 15 * server->full_cost;
+        server->full_due = end + 15 * (cost + end - start);
     }
     server->silent = ready <= 0;
     if (server->log.len > 0) flush_log(server);
@@ -877,7 +882,7 @@ static size_t raise_limit(size_t connections) {
     return limit.rlim_cur > others ? (size_t)(limit.rlim_cur - others) : 1;
 }
 
-static size_t buffer_count(size_t connections) {
+static size_t count_buffers(size_t connections) {
     return connections / 16 < 8 ? 8 : connections / 16;
 }
 
@@ -886,22 +891,19 @@ size_t server_memory(const struct server_options *options) {
     return sizeof(struct server) + (connections + 2) * sizeof(struct pollfd) +
            (connections + 1) * sizeof(struct connection *) +
            connections * sizeof(struct connection) +
-           buffer_count(connections) * sizeof(struct buffer);
+           count_buffers(connections) * sizeof(struct buffer);
 }
 
 static bool allocate(struct server *server) {
-    size_t connections = server->options->connections, buffers = buffer_count(connections);
+    size_t connections = server->options->connections;
+    server->buffer_count = count_buffers(connections);
     server->polled = calloc(connections + 2, sizeof *server->polled);
     server->table = calloc(connections + 1, sizeof(struct connection *));
     if (server->polled) server->polled[0].fd = -1;
     server->connections = calloc(connections, sizeof *server->connections);
-    server->buffers = calloc(buffers, sizeof *server->buffers);
+    server->buffers = calloc(server->buffer_count, sizeof *server->buffers);
     if (!server->polled || !server->table || !server->connections || !server->buffers) return false;
     for (size_t i = 0; i < connections; i++) server->table[i + 1] = &server->connections[i];
-    for (size_t i = 0; i < buffers; i++) {
-        server->buffers[i].next = server->pool;
-        server->pool = &server->buffers[i];
-    }
     return true;
 }
 
