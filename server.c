@@ -191,7 +191,7 @@ static int open_log(void) {
 
 /* Writes what was gathered, as far as that goes without waiting: poll says of a pipe that it has
  * room for PIPE_BUF bytes at least, and a file never makes us wait. */
-static void flush_log(struct server *server) {
+static void write_log(struct server *server) {
     struct text *log = &server->log;
     struct pollfd sink = {server->log_sink, POLLOUT, 0};
     bool may_block = server->log_may_block;
@@ -205,11 +205,16 @@ static void flush_log(struct server *server) {
     }
     log->len -= done;
     memmove(log->s, log->s + done, log->len);
-    if (server->log_lost == 0 || log->len > 0) return;
-    text_put(log, STR("server: lines of the log that were lost: "));
-    text_put_number(log, server->log_lost);
-    text_put(log, STR("\n"));
+}
+
+static void flush_log(struct server *server) {
+    write_log(server);
+    if (server->log_lost == 0 || server->log.len > 0) return;
+    text_put(&server->log, STR("server: lines of the log that were lost: "));
+    text_put_number(&server->log, server->log_lost);
+    text_put(&server->log, STR("\n"));
     server->log_lost = 0;
+    write_log(server);
 }
 
 /* Bytes that could forge a line, or a terminal's commands, are escaped. */

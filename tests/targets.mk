@@ -40,3 +40,27 @@ clients: server
 # packaging: install and uninstall, the man page, the README's lines for scripts
 packaging: server
 	sh tests/run.sh tests/world/install.sh tests/world/script.sh
+# bench: beside the floor and the rivals; BENCH=-q for a quick look
+bench: server
+	python3 tests/bench/run.py $(BENCH)
+# count: instructions and system calls a request, and the size of the text
+count: server
+	CC='$(CC)' sh tests/bench/count.sh
+# load: bad neighbours, sessions under attack, stops under load
+load: server
+	CC='$(CC)' sh tests/load/run.sh
+# soak: a mixed load for ten minutes, or SOAK= seconds, drawn as an SVG
+soak: server
+	CC='$(CC)' sh tests/soak/run.sh $(SOAK)
+# faults: every call of the rooms fails at its first, second, third time
+faults: programs
+	CC='$(CC)' sh tests/faults/run.sh
+# coverage: the lines and branches that all tests walk
+coverage:
+	CC='$(CC)' sh tests/coverage.sh
+# mutate: breaks the rooms at one place at a time, and sees whether the tests notice
+mutate:
+	python3 tests/mutate/mutate.py $(MUTATE)
+# matrix: make test with other compilers, optimizations and watchers
+matrix:
+	sh tests/matrix.sh

@@ -1,0 +1,58 @@
+// node.js - the example's routes on Node's own http module.
+//
+//     node node.js PORT
+'use strict';
+const http = require('http');
+const crypto = require('crypto');
+
+const sessions = new Map();
+
+function reply(res, status, body, fields = {}) {
+  const text = JSON.stringify(body);
+  res.writeHead(status, {
+    'Content-Type': 'application/json',
+    'Content-Length': text.length,
+    ...fields,
+  });
+  res.end(text);
+}
+
+function sessionId(req) {
+  const found = /session_id=([^;]*)/.exec(req.headers.cookie || '');
+  return found ? found[1] : '';
+}
+
+function home(req, res) {
+  const name = sessions.get(sessionId(req));
+  if (name) reply(res, 200, { message: 'Hello, ' + name });
+  else reply(res, 401, { error: "I can't let you do that" });
+}
+
+function login(res, body) {
+  let sent;
+  try {
+    sent = JSON.parse(body);
+  } catch (error) {
+    return reply(res, 400, { error: 'Expected JSON in request body' });
+  }
+  if (sent.username !== 'foo' || sent.password !== 'foo')
+    return reply(res, 401, { error: 'Invalid username or password' });
+  const id = crypto.randomBytes(20).toString('hex');
+  sessions.set(id, 'foo');
+  reply(res, 200, { message: 'Logged in', session_id: id },
+        { 'Set-Cookie': `session_id=${id}; Path=/` });
+}
+
+function logout(req, res) {
+  sessions.delete(sessionId(req));
+  reply(res, 200, { message: 'logged out' });
+}
+
+const server = http.createServer((req, res) => {
+  if (req.url === '/home') return home(req, res);
+  let body = '';
+  req.on('data', (piece) => { body += piece; });
+  req.on('end', () => (req.url === '/login' ? login(res, body) : logout(req, res)));
+});
+server.keepAliveTimeout = 0;
+server.listen(Number(process.argv[2]), '127.0.0.1');
