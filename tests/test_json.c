@@ -203,6 +203,8 @@ static const struct {
     {STR_INIT("\"\\u004\""), "7: three digits"},
     {STR_INIT("\"\\u004"), "7: the text ends in an escape"},
     {STR_INIT("\"\\u00g0\""), "7: no hexadecimal digit"},
+    {STR_INIT("\"\\u10/0\""), "7: just before the digits"},
+    {STR_INIT("\"\\u00@0\""), "7: just before the letters"},
     {STR_INIT("\"\\u+041\""), "7: a sign"},
     {STR_INIT("\"\\ud800\""), "8.2: half a surrogate pair"},
     {STR_INIT("\"\\udbff\\u0041\""), "8.2: half a surrogate pair"},
@@ -315,7 +317,7 @@ static void test_utf8(void) {
         {STR_INIT("\xe2\x82"), false, "two bytes of three"},
         {STR_INIT("\xf0\x9f\x98"), false, "three bytes of four"},
         {STR_INIT("\xc3(z"), false, "the second byte is none"},
-        {STR_INIT("\xc3\xc3\xa9"), false, "the second byte begins another"},
+        {STR_INIT("\xc3\xc0"), false, "the second byte begins another"},
         {STR_INIT("\xe2(\xac"), false, "the second byte is none"},
         {STR_INIT("\xe2\x82(z"), false, "the third byte is none"},
         {STR_INIT("\xe2\x82\xc0"), false, "the third byte is none"},
@@ -381,8 +383,9 @@ static void test_members(void) {
         }
     }
     TEST("several members are found in any order") {
-        struct json_member members[] = {
-            {.name = STR("a")}, {.name = STR("\xc3\xa9")}, {.name = STR("c")}};
+        struct json_member members[] = {{STR("a"), JSON_STRING, STR("")},
+                                        {STR("\xc3\xa9"), JSON_STRING, STR("")},
+                                        {STR("c"), JSON_STRING, STR("")}};
         struct str text = STR("{\"\\u00e9\":1,\"b\":2,\"a\":3}");
         CHECK(json_read_object(at_edge(text), members, 3) == JSON_OBJECT);
         CHECK(members[0].type == JSON_NUMBER && str_equal(members[0].value, STR("3")));
@@ -452,6 +455,7 @@ static void test_escape(void) {
         {STR_INIT("\xe0\xa0\x80\xef\xbf\xbf"), STR_INIT("\\u0800\\uffff")},
         {STR_INIT("\xf0\x90\x80\x80\xf4\x8f\xbf\xbf"), STR_INIT("\\ud800\\udc00\\udbff\\udfff")},
         {STR_INIT("a\xffz\xc3"), STR_INIT("a\\ufffdz\\ufffd")},
+        {STR_INIT("\xe2\x82("), STR_INIT("\\ufffd\\ufffd(")},
         {STR_INIT("\xed\xa0\x80"), STR_INIT("\\ufffd\\ufffd\\ufffd")},
     };
     TEST("strings are written in ASCII, as Python's json.dumps does, and what is no UTF-8 as "
