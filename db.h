@@ -48,7 +48,7 @@ struct db *db_create(const struct db_options *options);
 void db_destroy(struct db *db);
 
 /* Adds a user; a name and a password have 1 to DB_NAME bytes. Returns false where the name is taken
- * or all rows are. */
+ * or all rows are. All users come before the first session: the shares depend on how many there are. */
 bool db_add_user(struct db *db, struct str username, struct str password);
 
 /* Seconds that must pass before a login as `username` is looked at again, 0 if none. The name need

@@ -16,10 +16,10 @@
 #define HTTP_FIELDS 64                /* fields in a request's head, at most */
 #define HTTP_EXTRA  256               /* bytes of field lines that a handler adds, at most */
 #define HTTP_BODY   (HTTP_BUFFER / 2) /* bytes in a response's body, at most */
-/* What a response's head takes beside HTTP_EXTRA: status line 45, Date 37, Content-Type 32,
- * Cache-Control 25, Content-Length 36, Connection 24, empty line 2; and a 100 (Continue) before it,
+/* What a response's head takes beside HTTP_EXTRA: status line 46, Date 37, Content-Type 32,
+ * Cache-Control 25, Content-Length 38, Connection 24, empty line 2; and a 100 (Continue) before it,
  * 25. */
-#define HTTP_HEAD     226
+#define HTTP_HEAD     229
 #define HTTP_RESPONSE (HTTP_HEAD + HTTP_EXTRA + HTTP_BODY)
 
 struct http_field {
@@ -43,7 +43,7 @@ struct http_progress {
     size_t head;    /* the length of the head, once it is whole */
 };
 
-/* A request. All views point into the buffer that was parsed. */
+/* A request. The views point into the buffer that was parsed, but for a path the target lacks. */
 struct http_request {
     struct http_progress progress; /* the caller's between calls; all zero before the first */
 
