@@ -171,8 +171,8 @@ static void say_all(int descriptor, const struct str pieces[STR_PIECES]) {
     struct text line = TEXT(room);
     text_put_all(&line, pieces);
     text_put(&line, STR("\n"));
-    ssize_t written = write(descriptor, line.s, line.len);
-    (void)written; /* who closed it does not want to know */
+    for (ssize_t n; line.len > 0; line.s += n, line.len -= (size_t)n)
+        if ((n = write(descriptor, line.s, line.len)) <= 0) return; /* who closed it has no need */
 }
 
 static void wrong_usage(char option, struct str what) {

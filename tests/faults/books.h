@@ -1,0 +1,31 @@
+/* books.h - whether the books of a server balance: its connections and its buffers.
+ *
+ * For files that include server.c, as only server.c knows what is in a struct server.
+ */
+#ifndef BOOKS_H
+#define BOOKS_H
+
+static size_t buffers_in_pool(const struct server *server) {
+    size_t count = server->buffer_count - server->fresh; /* never used yet */
+    for (const struct buffer *buffer = server->pool; buffer; buffer = buffer->next) count++;
+    return count;
+}
+
+/* Returns what is wrong, or NULL. `buffers` is how many there are in all. */
+static const char *books_are_wrong(const struct server *server, size_t buffers) {
+    size_t owned = 0;
+    if (server->busy < 1 || server->busy > server->count) return "busy and count contradict";
+    if (server->count > server->options->connections + 1) return "the table has overflowed";
+    for (size_t i = 1; i < server->count; i++) {
+        const struct connection *c = server->table[i];
+        if (c->place != i) return "a connection is not where it says";
+        if (server->polled[i].fd < 0) return "a connection has no descriptor";
+        if (c->state == WRITING && !c->buffer) return "an answer waits nowhere";
+        if (c->state == READING && c->partial != (c->buffer != NULL))
+            return "a connection and its buffer contradict";
+        owned += c->buffer != NULL;
+    }
+    return buffers_in_pool(server) + owned == buffers ? NULL : "a buffer is lost";
+}
+
+#endif

@@ -1,0 +1,550 @@
+/* faults.c - makes every call of the server fail, and looks at what becomes of it.
+ *
+ *     faults              all tests
+ *     faults CALL         the faults of one call alone, such as `faults recv`
+ *     faults -q           each fault at the first call alone: seconds, not minutes
+ *     faults -1 COMMAND   runs COMMAND with servers that move one byte a call
+ *
+ * Each call in calls.h fails at its first, second, third ... call, until there is none more, with
+ * each of its errnos, once and for good:
+ *
+ *   - at the start: one line with the cause and exit status 1, or a server that is whole;
+ *   - while it serves the walk of walk.c: one connection is lost at most, none by EINTR and EAGAIN;
+ *     once the fault is over a newcomer is served;
+ *   - while it stops: the same, and "Done".
+ *
+ * In every round the server's books balance (see books.c), it allocates nothing once it serves, and
+ * it exits with status 0. The server runs as a child, its calls replaced when it was linked; what
+ * is to fail stands in a file that both map, so that nothing of it is in the server's own code.
+ */
+#define _XOPEN_SOURCE 700 /* POSIX.1-2008, and its terminals */
+#include "walk.h"
+
+#include "../test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SERVER     "build/faults/server"
+#define PLAN_FILE  "build/faults/plan"
+#define SOCKET     "build/faults/socket"
+#define USERS      "build/faults/users"
+#define CALLS_FILE "build/faults/calls" /* the names that the rooms leave to libc, from run.sh */
+#define PATIENCE   5000                 /* ms for what must come */
+#define IMPATIENCE 20                   /* ms for what may not */
+
+enum start { REFUSES, GOES_ON, EITHER, LATER };
+
+static struct row {
+    const char *name;
+    enum start start;
+    int errors[24];
+    int starts, refusals, serving, lost, stopping; /* what was tried, and what came of it */
+} rows[CALLS] = {
+#define CALL(type, name, parameters, arguments, failure, start, ...)                               \
+    {#name, start, {__VA_ARGS__}, 0, 0, 0, 0, 0},
+#define OWN(name, start, ...) {#name, start, {__VA_ARGS__}, 0, 0, 0, 0, 0},
+#include "calls.h"
+};
+
+/* ---- The server under test ---- */
+
+/* What a start needs beside its arguments. */
+struct extras {
+    bool terminal;      /* standard error is one */
+    int closed;         /* standard descriptors that are closed, a bit for each */
+    int listener;       /* a listening socket that is handed over, or 0 */
+    rlim_t descriptors; /* how many it may have at most, half of them at once; or 0 */
+};
+
+static pid_t server;                   /* 0 where none runs */
+static int status;                     /* of the latest one: its exit status, or -1 */
+static int said_pipe[2], told_pipe[2]; /* its standard output and error */
+static char said[4096], told[65536];   /* what it wrote there */
+
+static void pause_ms(long ms) { nanosleep(&(struct timespec){0, ms * 1000000}, NULL); }
+
+/* A plan under which nothing fails. */
+static void clear_plan(void) { *plan = (struct plan){.first = 1, .every = 1}; }
+
+static void map_plan(void) {
+    int fd = open(PLAN_FILE, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0 || ftruncate(fd, sizeof *plan) < 0) exit(2);
+    plan = mmap(NULL, sizeof *plan, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (plan == MAP_FAILED) exit(2);
+    close(fd);
+    setenv(PLAN_VARIABLE, PLAN_FILE, 1);
+    clear_plan();
+}
+
+static void become_server(const char *const arguments[], const struct extras *extras) {
+    char own[24];
+    int null = open("/dev/null", O_RDWR);
+    dup2(null, STDIN_FILENO);
+    dup2(said_pipe[1], STDOUT_FILENO);
+    dup2(told_pipe[1], STDERR_FILENO);
+    close(null);
+    for (int fd = 0; fd <= STDERR_FILENO; fd++)
+        if (extras->closed >> fd & 1) close(fd);
+    if (extras->listener > 0) {
+        dup2(extras->listener, 3);
+        snprintf(own, sizeof own, "%ld", (long)getpid());
+        setenv("LISTEN_FDS", "1", 1);
+        setenv("LISTEN_PID", own, 1);
+    }
+    if (extras->descriptors)
+        setrlimit(RLIMIT_NOFILE, &(struct rlimit){extras->descriptors / 2, extras->descriptors});
+    execv(SERVER, (char *const *)(size_t)arguments);
+    _exit(127);
+}
+
+static void read_all(int fd, char *text, size_t room) {
+    ssize_t n = read(fd, text, room - 1);
+    text[n > 0 ? n : 0] = '\0';
+    close(fd);
+}
+
+static bool has_ended(void) {
+    int raw;
+    if (waitpid(server, &raw, WNOHANG) != server) return false;
+    status = WIFEXITED(raw) ? WEXITSTATUS(raw) : -1;
+    server = 0;
+    read_all(said_pipe[0], said, sizeof said);
+    read_all(told_pipe[0], told, sizeof told);
+    return true;
+}
+
+/* A server that does not end is killed. */
+static void await_end(void) {
+    for (int ms = 0; ms < PATIENCE; ms++) {
+        if (has_ended()) return;
+        pause_ms(1);
+    }
+    kill(server, SIGKILL);
+    while (!has_ended()) pause_ms(1);
+}
+
+static void open_terminal(int ends[2]) {
+    ends[0] = posix_openpt(O_RDWR | O_NOCTTY);
+    if (ends[0] < 0 || grantpt(ends[0]) < 0 || unlockpt(ends[0]) < 0) exit(2);
+    ends[1] = open(ptsname(ends[0]), O_RDWR | O_NOCTTY);
+}
+
+/* Returns whether the server serves; where it does not, it has ended. */
+static bool start(const char *const arguments[], struct extras extras) {
+    patience = PATIENCE;
+    if (pipe(said_pipe) < 0 || (!extras.terminal && pipe(told_pipe) < 0)) exit(2);
+    if (extras.terminal) open_terminal(told_pipe);
+    int ends[] = {said_pipe[0], said_pipe[1], told_pipe[0], told_pipe[1]};
+    for (int i = 0; i < 4; i++) fcntl(ends[i], F_SETFD, FD_CLOEXEC);
+    server = fork();
+    if (server == 0) become_server(arguments, &extras);
+    close(said_pipe[1]);
+    close(told_pipe[1]);
+    for (int tries = 0; plan->phase == STARTING; tries++) {
+        if (has_ended()) return false;
+        if (tries == 10 * PATIENCE) kill(server, SIGKILL);
+        nanosleep(&(struct timespec){0, 100000}, NULL);
+    }
+    return true;
+}
+
+/* ---- What must hold ---- */
+
+static char what_fails[160]; /* the fault that is tried now */
+
+static void expect(bool holds, const char *what) {
+    char text[1024];
+    if (holds) return;
+    snprintf(text, sizeof text, "%s: %s", what_fails, what);
+    CHECK_CASE(false, text);
+}
+
+static void expect_lines(void) {
+    char lines[512];
+    snprintf(lines, sizeof lines,
+             "DB: Creating users table in memory...\nDB: Adding users...\nServing on %s...\nDone\n",
+             plan->address);
+    expect(strcmp(said, lines) == 0, "its lines on standard output");
+}
+
+/* Tells the server to stop, and sees that all is in order at its end. */
+static void expect_good_end(void) {
+    kill(server, SIGTERM);
+    await_end();
+    expect(status == 0, told[0] ? told : "exit status 0");
+    expect(plan->wrong[0] == '\0', plan->wrong);
+    expect(plan->allocations == 0, "nothing is allocated after the start");
+}
+
+/* A start that failed said why, in one line. */
+static void expect_cause(const struct row *row, int error) {
+    const char *end = strchr(told, '\n');
+    expect(status == 1, "exit status 1");
+    expect(strncmp(told, "server: ", 8) == 0 && end && end[1] == '\0', "one line that says why");
+    expect(!strstr(told, strerror(0)), "the cause is no success");
+    if (row->start == REFUSES) expect(strstr(told, strerror(error)) != NULL, "the cause is named");
+    expect(!strstr(said, "Serving on"), "it does not say that it serves");
+}
+
+/* ---- Faults at the start ---- */
+
+static const char *const usual[] = {"server", "-a", "127.0.0.1", "-p", "0", "-c", "10", NULL};
+static int handed_over; /* a listening socket */
+
+static int listen_somewhere(void) {
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || listen(fd, 8) < 0) exit(2);
+    int high = fcntl(fd, F_DUPFD, 10);
+    close(fd);
+    fcntl(high, F_SETFD, FD_CLOEXEC);
+    return high;
+}
+
+/* A socket file that nobody listens at, as a server leaves it that was killed. */
+static void leave_socket(void) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = SOCKET};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    unlink(SOCKET);
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0) exit(2);
+    close(fd);
+}
+
+static void write_users(void) {
+    int fd = open(USERS, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    if (write(fd, "foo:foo\n", 8) != 8) exit(2);
+    close(fd);
+}
+
+static bool has_ipv6(void) {
+    struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
+    int fd = socket(AF_INET6, SOCK_STREAM, 0);
+    bool bound = fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
+    close(fd);
+    return bound;
+}
+
+static const char *const ways[][10] = {
+    {"server", "-a", "127.0.0.1", "-p", "0"},
+    {"server", "-a", "::1", "-p", "0"},
+    {"server", "-a", SOCKET},
+    {"server", "-p", "0", "-u", USERS},
+    {"server", "-p", "0"}, /* from a terminal */
+    {"server"},            /* with a listening socket that is handed over */
+};
+#define WAYS      (sizeof ways / sizeof *ways)
+#define IPV6      1
+#define TERMINAL  (WAYS - 2)
+#define HAND_OVER (WAYS - 1)
+static size_t way;
+
+static bool start_a_way(void) {
+    leave_socket();
+    return start(ways[way], (struct extras){.listener = way == HAND_OVER ? handed_over : 0,
+                                            .terminal = way == TERMINAL,
+                                            .descriptors = 64});
+}
+
+static void plan_fault(const struct row *row, int error, enum phase phase, int first, int last) {
+    clear_plan();
+    plan->fails[row - rows] = true;
+    plan->at[phase] = true;
+    plan->error = error;
+    plan->first = first;
+    plan->last = last;
+    snprintf(what_fails, sizeof what_fails, "%s: %s at call %d%s", row->name, strerror(error),
+             first, last > first ? " and from then on" : "");
+}
+
+static bool has_hit(const struct row *row) { return plan->injected[row - rows] > 0; }
+
+/* Returns whether there was such a call. */
+static bool fail_at_start(struct row *row, int error, int first, int last) {
+    plan_fault(row, error, STARTING, first, last);
+    bool serves = start_a_way(), hit = has_hit(row);
+    row->starts += hit;
+    if (serves) {
+        expect(!hit || row->start == GOES_ON || row->start == EITHER, "the start fails");
+        expect(is_served(), "who goes on serves");
+        expect_good_end();
+    } else {
+        expect(row->start == REFUSES || row->start == EITHER, "the start goes on");
+        expect_cause(row, error);
+        row->refusals++;
+    }
+    return hit;
+}
+
+/* ---- Faults while serving, and while stopping ---- */
+
+static int calls_made(void) {
+    int sum = 0;
+    for (int call = 0; call < CALLS; call++) sum += plan->calls[SERVING][call];
+    return sum;
+}
+
+/* With nothing to do, whatever fails is not asked again and again. */
+static void expect_calm(void) {
+    pause_ms(20);
+    int before = calls_made();
+    pause_ms(20);
+    expect(calls_made() - before < 400, "the server is calm");
+}
+
+/* Nothing is lost by these: the call is made again, or a peer was gone already. */
+static bool is_passing(int error) {
+    return error == EINTR || error == EAGAIN || error == ECONNABORTED || error == EPROTO;
+}
+
+static bool fail_serving(struct row *row, int error, int first, int last) {
+    char wrong[512];
+    bool once = last == first;
+    plan_fault(row, error, SERVING, first, last);
+    if (!start(usual, (struct extras){0})) return false;
+    patience = once ? PATIENCE : IMPATIENCE;
+    int lost = walk(!once, wrong, sizeof wrong);
+    bool hit = has_hit(row);
+    if (once) expect(lost <= !is_passing(error), wrong);
+    if (!once && first == 1 && !is_passing(error)) expect_calm();
+    plan->last = 0;
+    patience = PATIENCE;
+    expect(is_served(), "who comes after the fault is served");
+    expect_good_end();
+    expect_lines();
+    row->serving += hit;
+    row->lost += once && lost;
+    return hit;
+}
+
+/* The server is stopped while one connection is idle, one has sent half a request, and two wait to
+ * be accepted; all but the idle one are to be answered. */
+static bool fail_stopping(struct row *row, int error, int first, int last) {
+    bool once = last == first;
+    struct client idle, half, waiting[2];
+    plan_fault(row, error, STOPPING, first, last);
+    if (!start(usual, (struct extras){0})) return false;
+    idle = dial(), half = dial();
+    expect(say(&half, "GET /") && is_served(), "served before the end");
+    kill(server, SIGSTOP);
+    waitpid(server, NULL, WUNTRACED);
+    if (!once) patience = IMPATIENCE;
+    for (int i = 0; i < 2; i++) {
+        waiting[i] = dial();
+        say(&waiting[i], "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    }
+    plan->phase = STOPPING;
+    kill(server, SIGTERM);
+    kill(server, SIGCONT);
+    int lost = !hear(&waiting[0], 404) + !hear(&waiting[1], 404);
+    lost += !(say(&half, " HTTP/1.1\r\nHost: a\r\n\r\n") && hear(&half, 404));
+    lost += !is_closed(&idle);
+    if (!once) plan->ahead = 1000000000; /* for what can never finish */
+    bool hit = has_hit(row);
+    bool all_wait = row == &rows[CALL_accept] && (error == EAGAIN || !is_passing(error));
+    if (once) expect(lost <= (all_wait ? 2 : !is_passing(error)), "one is lost at most");
+    await_end();
+    hit = hit || has_hit(row);
+    expect(status == 0, told[0] ? told : "exit status 0");
+    expect(plan->wrong[0] == '\0', plan->wrong);
+    if (strcmp(row->name, "write") != 0) expect_lines();
+    hang_up(&idle), hang_up(&half), hang_up(&waiting[0]), hang_up(&waiting[1]);
+    row->stopping += hit;
+    return hit;
+}
+
+typedef bool attempt(struct row *row, int error, int first, int last);
+
+static int most_calls = INT_MAX; /* that are made to fail one after another */
+
+/* Every error, once and for good, at the first, second, third ... call until there is none. */
+static void try_all(struct row *row, attempt *try) {
+    for (const int *error = row->errors; *error; error++) {
+        for (int for_good = 0; for_good < 2; for_good++) {
+            int n = 1;
+            while (!test_is_bad && n <= most_calls && try(row, *error, n, for_good ? FOR_GOOD : n))
+                n++;
+            if (n == 1) return; /* there is no such call at all */
+        }
+    }
+}
+
+static void try_ways(struct row *row) {
+    for (way = 0; way < WAYS && !test_is_bad; way++)
+        if (way != IPV6 || has_ipv6()) try_all(row, fail_at_start);
+}
+
+static void test_row(struct row *row) {
+    char name[128];
+    snprintf(name, sizeof name, "a failing %s at the start is reported or does no harm", row->name);
+    TEST(name) try_ways(row);
+    snprintf(name, sizeof name, "a failing %s costs one connection at most", row->name);
+    TEST(name) try_all(row, fail_serving);
+    snprintf(name, sizeof name, "a failing %s while the server stops costs one at most", row->name);
+    TEST(name) try_all(row, fail_stopping);
+    snprintf(name, sizeof name, "%s was made to fail", row->name);
+    TEST(name) CHECK(row->starts + row->serving + row->stopping > 0);
+}
+
+static void print_rows(void) {
+    printf("%-12s %6s  %6s %7s  %7s %5s  %8s\n", "call", "errors", "starts", "refused", "serving",
+           "lost", "stopping");
+    for (const struct row *row = rows; row < rows + CALLS; row++) {
+        int errors = 0;
+        while (row->errors[errors]) errors++;
+        printf("%-12s %6d  %6d %7d  %7d %5d  %8d\n", row->name, errors, row->starts, row->refusals,
+               row->serving, row->lost, row->stopping);
+    }
+}
+
+/* ---- What is no single fault ---- */
+
+/* The walk, in full, under a plan that was made before. */
+static void expect_walk(const char *name) {
+    char wrong[512];
+    snprintf(what_fails, sizeof what_fails, "%s", name);
+    if (!start(usual, (struct extras){0})) {
+        expect(false, told);
+        return;
+    }
+    expect(walk(false, wrong, sizeof wrong) == 0, wrong);
+    expect(is_served(), "served afterwards");
+    expect_good_end();
+    if (!plan->error) expect_lines(); /* a line that fails is not said again */
+}
+
+static void storm(int error) {
+    clear_plan();
+    plan->at[SERVING] = plan->at[STOPPING] = true;
+    plan->error = error;
+    plan->every = 2;
+    plan->last = FOR_GOOD;
+    for (const struct row *row = rows; row < rows + CALLS; row++)
+        for (const int *listed = row->errors; *listed; listed++)
+            plan->fails[row - rows] |= *listed == error;
+    expect_walk(strerror(error));
+}
+
+static void test_storms(void) {
+    TEST("a server whose calls fail at nothing serves all") {
+        clear_plan();
+        expect_walk("no fault");
+    }
+    TEST("a server whose calls move one byte serves all") {
+        clear_plan();
+        plan->most = 1;
+        expect_walk("one byte a call");
+    }
+    TEST("a server that is interrupted in every second call serves all") storm(EINTR);
+    TEST("a server that is told to wait in every second call serves all") storm(EAGAIN);
+}
+
+static bool date_is(time_t time) {
+    char date[64];
+    strftime(date, sizeof date, "\r\nDate: %a, %d %b %Y %H:%M:%S GMT\r\n", gmtime(&time));
+    return strstr(heard, date) != NULL;
+}
+
+static void test_clocks(void) {
+    static const long long jumps[] = {86400, -86400, 0, 2208988800 - 1700000000, 4294967296, 1};
+    char session[41];
+    TEST("a jump of the wall clock changes the Date and nothing else") {
+        clear_plan();
+        start(usual, (struct extras){0});
+        struct client c = dial();
+        CHECK(log_in(&c, session));
+        for (size_t i = 0; i < sizeof jumps / sizeof *jumps; i++) {
+            plan->wall_jump = jumps[i];
+            time_t now = time(NULL) + (time_t)jumps[i];
+            CHECK(ask_as(&c, session, "GET /home", 200));
+            CHECK(date_is(now) || date_is(now + 1));
+        }
+        hang_up(&c);
+        expect_good_end();
+    }
+}
+
+/* ---- Descriptors ---- */
+
+static void test_descriptors(void) {
+    struct client many[40];
+    const size_t count = sizeof many / sizeof *many;
+    TEST("a server without descriptors waits calmly, and serves when there are some") {
+        clear_plan();
+        start(usual, (struct extras){.descriptors = 20});
+        for (size_t i = 0; i < count; i++) many[i] = dial();
+        expect_calm();
+        for (size_t i = 0; i < count; i++) hang_up(&many[i]);
+        patience = 1000;
+        CHECK(is_served());
+        expect_good_end();
+    }
+    TEST("closed standard descriptors are never a socket's") {
+        static const char *const at_socket[] = {"server", "-a", SOCKET, NULL};
+        for (int closed = 1; closed < 8; closed++) {
+            clear_plan();
+            CHECK(start(at_socket, (struct extras){.closed = closed}) && is_served());
+            expect_good_end();
+        }
+    }
+}
+
+/* ---- The table itself ---- */
+
+static bool is_listed(const char *name) {
+    static const char *const others[] = {CANNOT_FAIL};
+    for (const struct row *row = rows; row < rows + CALLS; row++)
+        if (strcmp(row->name, name) == 0) return true;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (strcmp(others[i], name) == 0) return true;
+    return false;
+}
+
+static void test_table(void) {
+    char name[64];
+    FILE *file = fopen(CALLS_FILE, "r");
+    TEST("every call that the rooms make is in the table, or cannot fail") {
+        while (file && fscanf(file, "%63s", name) == 1) CHECK_CASE(is_listed(name), name);
+        CHECK(file && fclose(file) == 0);
+    }
+}
+
+static int run_with_one_byte(char **command) {
+    plan->most = 1;
+    execvp(*command, command);
+    perror(*command);
+    return 1;
+}
+
+int main(int argc, char **argv) {
+    const char *only = argc > 1 ? argv[1] : NULL;
+    bool quick = only && strcmp(only, "-q") == 0;
+    map_plan();
+    if (argc > 2 && strcmp(only, "-1") == 0) return run_with_one_byte(argv + 2);
+    if (quick) most_calls = 1, only = NULL;
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    write_users();
+    handed_over = listen_somewhere();
+    for (struct row *row = rows; row < rows + CALLS; row++)
+        if (!only || strcmp(only, row->name) == 0) test_row(row);
+    if (!only) {
+        test_storms();
+        test_clocks();
+        test_descriptors();
+        test_table();
+    }
+    print_rows();
+    return test_report();
+}

@@ -1,0 +1,313 @@
+#!/usr/bin/env python3
+"""mutate.py - breaks the rooms at one place at a time, and sees whether the tests notice.
+
+    python3 tests/mutate/mutate.py              200 mutants, chosen by chance
+    python3 tests/mutate/mutate.py -n 0         all of them: hours
+    python3 tests/mutate/mutate.py -r db.c -n 0 those of one room
+    python3 tests/mutate/mutate.py -s 7         another choice
+
+A mutant is a room in which one operator, constant or condition is another one. It is compiled into
+the test programs, the room's own first, and counts as killed by the first one that fails, crashes
+or does not end in time. A mutant that compiles to the same code as the original is none. Those that
+nobody kills are listed at the end; what stands in `equivalent` with a reason is left out.
+
+Exit status 1 where less than 95 of 100 are killed. Needs the sources, cc and nothing else; all
+files go to build/mutants.
+"""
+import argparse
+import concurrent.futures
+import os
+import pathlib
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+WORK = TOP / "build" / "mutants"
+ROOMS = ["app.c", "server.c", "http.c", "json.c", "db.c", "sha1.c"]
+CC = [os.environ.get("CC", "cc"), "-std=c99", "-O1", "-w", "-I", str(TOP)]
+SHORT = "-DSERVER_SECOND=50000000"  # as the tests of the server want it
+LONG = "-DSERVER_SECOND=200000000LL"  # as the faults want it
+GOAL = 95  # of 100
+
+# What is put in an operator's place. They stand between blanks: the sources are formatted so.
+OPERATORS = {
+    "==": ["!="], "!=": ["=="], "<": ["<=", ">="], "<=": ["<", ">"], ">": [">=", "<="],
+    ">=": [">", "<"], "&&": ["||"], "||": ["&&"], "+": ["-"], "-": ["+"], "*": ["+"], "/": ["*"],
+    "%": ["/"], "&": ["|"], "|": ["&"], "^": ["|"], "<<": [">>"], ">>": ["<<"], "+=": ["-="],
+    "-=": ["+="], "|=": ["&="], "&=": ["|="],
+}  # fmt: skip
+
+CODE = re.compile(
+    r"""(?P<skip>/\*.*?\*/ | ^[ ]*\#(?:[^\n]*\\\n)*[^\n]* | "(?:\\.|[^"\\])*" )
+      | (?P<char>'(?:\\.|[^'\\])+')
+      | (?<=\s)(?P<operator>[=!<>]=|&&|\|\||<<|>>|[-+|&]=|[-+*/%&|^<>])(?=\s)
+      | (?P<step>\+\+|--)
+      | (?P<not>!)(?=[\w(])
+      | (?P<truth>\b(?:true|false)\b)
+      | (?P<number>\b(?:0x[0-9a-fA-F]+|\d+)(?:[uU]?[lL]*)\b)
+      | (?P<condition>\b(?:if|while)\ \()""",
+    re.VERBOSE | re.DOTALL | re.MULTILINE,
+)
+
+
+class Mutant:
+    """One change: text[start:end] of a room becomes `new`."""
+
+    def __init__(self, room, text, start, end, new):
+        self.room, self.start, self.end, self.new = room, start, end, new
+        self.line = text.count("\n", 0, start) + 1
+        self.source = text.split("\n")[self.line - 1].strip()
+        self.change = f"{text[start:end]} -> {new}"
+        self.text = text[:start] + new + text[end:]
+
+    def __str__(self):
+        return f"{self.room}:{self.line}: {self.change}: {self.source}"
+
+
+def closing(text, at):
+    """Where the parenthesis closes that opens at `at`."""
+    depth = 0
+    for i in range(at, len(text)):
+        depth += (text[i] == "(") - (text[i] == ")")
+        if depth == 0:
+            return i
+    return at
+
+
+def changes(text, found):
+    """Yields what the code that was found may become: (start, end, new)."""
+    start, end, old = found.start(), found.end(), found.group()
+    kind = found.lastgroup
+    if kind == "operator":
+        for new in OPERATORS[old]:
+            yield start, end, new
+    elif kind == "step":
+        yield start, end, "--" if old == "++" else "++"
+    elif kind == "not":
+        yield start, end, ""
+    elif kind == "truth":
+        yield start, end, "false" if old == "true" else "true"
+    elif kind == "number":
+        digits = re.match(r"0x[0-9a-fA-F]+|\d+", old).group()
+        value = int(digits, 0) if digits.startswith("0x") or digits == "0" else int(digits)
+        yield start, end, str(value + 1)
+        if value > 0:
+            yield start, end, str(value - 1)
+    elif kind == "char":
+        yield start, end, f"({old} + 1)"
+    elif kind == "condition":
+        close = closing(text, end - 1)
+        condition = text[end:close]
+        if not re.search(r"[=!<>]=|&&|\|\||\s[<>]\s|^!", condition):  # else others negate it
+            yield end - 1, close + 1, f"(!({condition}))"
+
+
+def mutants_of(room):
+    text = (TOP / room).read_text()
+    for found in CODE.finditer(text):
+        if found.lastgroup != "skip":
+            for start, end, new in changes(text, found):
+                yield Mutant(room, text, start, end, new)
+
+
+def equivalents():
+    """(room, change, source line) of what is known to change nothing; see the file's head."""
+    known = set()
+    for line in (TOP / "tests/mutate/equivalent").read_text().splitlines():
+        if line and line[0] not in "# ":
+            room, change, source = line.split(": ", 2)
+            known.add((room, change, source.strip()))
+    return known
+
+
+# ---- Building and running ----
+
+
+def run(command, cwd=None, env=None, seconds=60):
+    """Whether a command succeeds."""
+    try:
+        return subprocess.run(
+            command, cwd=cwd, env=env, timeout=seconds,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
+        ).returncode == 0  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return False
+
+
+def compile_room(source, output, *flags):
+    return run([*CC, *flags, "-c", "-o", str(output), str(source)])
+
+
+def end_all(group):
+    """Ends a test program and the servers that it has started."""
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def passes(command, folder, seconds):
+    """Whether a test program ends well. It is stopped at the first check that fails."""
+    env = dict(os.environ, SERVER=str(folder / "server"), TMPDIR=str(folder))
+    child = subprocess.Popen(
+        command, cwd=folder, env=env, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    timer = threading.Timer(seconds, end_all, (child.pid,))
+    timer.start()
+    failed = any(b"FAIL" in line for line in child.stdout)
+    timer.cancel()
+    end_all(child.pid)
+    return not failed and child.wait() == 0
+
+
+class Tests:
+    """The test programs, to be linked with a room that is broken, and their usual time."""
+
+    # Those of each room, the quickest first.
+    NAMES = {
+        "app.c": ["options", "server", "faults"],
+        "server.c": ["table", "server", "options", "faults"],
+        "http.c": ["http", "compare", "table", "server"],
+        "json.c": ["json", "server"],
+        "db.c": ["db", "options", "server"],
+        "sha1.c": ["sha1", "db"],
+    }
+
+    def __init__(self):
+        shutil.rmtree(WORK, ignore_errors=True)
+        WORK.mkdir(parents=True)
+        for room in ROOMS:
+            compile_room(TOP / room, self.original(room), SHORT)
+        for name in ("server", "options"):
+            run([*CC, "-o", str(WORK / f"test_{name}"), str(TOP / f"tests/test_{name}.c")])
+        sources = [str(TOP / "tests/faults" / name) for name in ("faults.c", "walk.c")]
+        run([*CC, LONG, "-o", str(WORK / "faults"), *sources])
+        calls = (TOP / "tests/faults/calls.h").read_text()
+        names = re.findall(r"^(?:CALL\([^,]*, |OWN\()(\w+),", calls, re.MULTILINE)
+        self.wrap = [f"-Wl,--wrap={name}" for name in [*names, "server_run"]]
+        self.seconds = {}
+
+    @staticmethod
+    def original(room):
+        return WORK / room.replace(".c", ".o")
+
+    def build(self, name, room, folder):
+        """Links the program `name` with the room in `folder`. Returns how it is called."""
+        objects = {other: str(self.original(other)) for other in ROOMS}
+        objects[room] = str(folder / "room.o")
+        rooms = [objects[other] for other in ("http.c", "json.c", "db.c", "sha1.c")]
+        program, faults = str(folder / name), folder / "tests/faults"
+        if name in ("server", "options"):
+            run([*CC, "-o", str(folder / "server"), *objects.values()])
+            return [str(WORK / f"test_{name}")]
+        if name == "compare":
+            source = TOP / "tests/model/compare.c"
+            run([*CC, "-DHTTP_BUFFER=2048", "-o", program, str(source), str(folder / room)])
+            return [program]
+        if name in ("table", "faults") and not faults.exists():  # they include ../../server.c
+            shutil.copytree(TOP / "tests/faults", faults)
+            shutil.copy(TOP / "tests/test.h", folder / "tests")
+            if room != "server.c":
+                shutil.copy(TOP / "server.c", folder)
+        if name == "faults":
+            (folder / "build/faults").mkdir(parents=True)
+            (folder / "build/faults/calls").touch()  # who calls what is not asked here
+            sources = [str(faults / part) for part in ("books.c", "wrap.c", "heap.c")]
+            output = ["-o", str(folder / "build/faults/server")]
+            run([*CC, LONG, *self.wrap, *output, *sources, objects["app.c"], *rooms])
+            return [str(WORK / "faults"), "-q"]
+        source = faults / "table.c" if name == "table" else TOP / f"tests/test_{name}.c"
+        run([*CC, "-o", program, str(source), *rooms])
+        return [program]
+
+    def limit(self, name):
+        return 10 + 4 * self.seconds[name]
+
+    def measure(self):
+        """All programs must pass with the original."""
+        for room in ROOMS:
+            folder = WORK / "try"
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            shutil.copy(self.original(room), folder / "room.o")
+            shutil.copy(TOP / room, folder)
+            for name in self.NAMES[room]:
+                command, start = self.build(name, room, folder), time.monotonic()
+                if name in self.seconds:
+                    continue
+                if not passes(command, folder, 300):
+                    sys.exit(f"{name} fails without a mutant")
+                self.seconds[name] = time.monotonic() - start
+
+
+def try_mutant(tests, number, mutant):
+    """Returns who killed the mutant: a test's name, "none", or "invalid" where it is no mutant."""
+    folder = WORK / str(number)
+    folder.mkdir()
+    source = folder / mutant.room
+    source.write_text(mutant.text)
+    try:
+        if not compile_room(source, folder / "room.o", SHORT):
+            return "invalid"
+        if (folder / "room.o").read_bytes() == tests.original(mutant.room).read_bytes():
+            return "invalid"
+        for name in tests.NAMES[mutant.room]:
+            if not passes(tests.build(name, mutant.room, folder), folder, tests.limit(name)):
+                return name
+        return "none"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+# ---- The report ----
+
+
+def report(results):
+    survivors = sorted((m for m, by in results if by == "none"), key=lambda m: (m.room, m.line))
+    for mutant in survivors:
+        print(f"survives  {mutant}")
+    print(f"{'room':9} {'mutants':>7} {'killed':>7} {'of 100':>7}   by")
+    for room in [*ROOMS, "all"]:
+        of_room = [by for m, by in results if by != "invalid" and room in (m.room, "all")]
+        killed = [by for by in of_room if by != "none"]
+        by = ", ".join(f"{n} {killed.count(n)}" for n in sorted(set(killed)))
+        if of_room:
+            score = 100 * len(killed) / len(of_room)
+            print(f"{room:9} {len(of_room):7} {len(killed):7} {score:7.1f}   {by}")
+    return score >= GOAL
+
+
+def main():
+    parser = argparse.ArgumentParser(description="breaks the rooms, and sees who notices")
+    parser.add_argument("-n", type=int, default=200, help="mutants; 0 for all")
+    parser.add_argument("-s", type=int, default=1, help="seed of the choice")
+    parser.add_argument("-r", choices=ROOMS, action="append", help="a room; several may be given")
+    parser.add_argument("-j", type=int, default=2, help="at once")
+    options = parser.parse_args()
+    known = equivalents()
+    mutants = [m for room in options.r or ROOMS for m in mutants_of(room)]
+    mutants = [m for m in mutants if (m.room, m.change, m.source) not in known]
+    print(f"{len(mutants)} mutants there are")
+    random.Random(options.s).shuffle(mutants)
+    tests = Tests()
+    tests.measure()
+    chosen = mutants[: options.n] if options.n else mutants
+    results = []
+    with concurrent.futures.ThreadPoolExecutor(options.j) as pool:
+        tries = {pool.submit(try_mutant, tests, i, m): m for i, m in enumerate(chosen)}
+        for done in concurrent.futures.as_completed(tries):
+            results.append((tries[done], done.result()))
+            if done.result() == "none":
+                print(f"survives so far ({len(results)} tried)  {tries[done]}", flush=True)
+    sys.exit(0 if report(results) else 1)
+
+
+if __name__ == "__main__":
+    main()
