@@ -8,7 +8,7 @@
 #include "live.h"
 
 /* No two pieces of these are alike, so that eight bytes of one are proof enough. */
-#define PASSWORD "kX3vQ9zL7mWp2TfR"
+#define PASSWORD "kX3vQ9zL7mWp2TfRjC5nY8bH4sGd6VtMxE1wUaKqP0rZoIyFgBeDlNiSuAhJcTvO"
 #define MISTYPED "hB5nY8cJ4sGd6VtM"
 #define PIECE    8
 
@@ -159,7 +159,8 @@ static void log_in_a_million_times(void) {
     hang_up(&client);
 }
 
-/* ---- What memory keeps: all that a core file would hold of it ---- */
+/* ---- What memory keeps: all that a core file would hold of it. Registers, which keep pieces of what
+ * was copied last until the next copy, are not looked at: C has no way to wipe them. ---- */
 
 /* How many places hold PIECE bytes in a row of `secret`. */
 static size_t count_pieces(const char *memory, size_t len, const char *secret, size_t secret_len) {
