@@ -3,12 +3,13 @@
 #
 #     sh tests/matrix.sh [ROW]...
 #
-# Each row is built from a copy of the sources in build/matrix, with warnings as errors, and prints one
-# line. A row whose compiler or watcher is not installed is named and skipped. Arguments pick rows by
-# the start of their names. A row that fails shows the first lines of what it said; all of it is in
-# build/matrix/ROW.log. Two to five minutes.
+# Each row is built from a copy of the sources in build/matrix, with warnings as errors, and prints
+# one line. A row whose compiler or watcher is not installed is named and skipped. Arguments pick
+# rows by the start of their names. A row that fails shows the first lines of what it said; all of
+# it is in build/matrix/ROW.log. Five minutes.
 strict='-std=c99 -pedantic -Wall -Wextra -Werror'
 hard='-fPIE -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3'
+watched='-O1 -g -fno-sanitize-recover=all'
 top=build/matrix
 picked=${*:-}
 passed=0 failed=0
@@ -22,8 +23,8 @@ gcc -O3 -flto|gcc|-O3 -flto|
 clang -O0|clang|-O0|
 clang -O2|clang|-O2|
 clang -O3 -flto|clang|-O3 -flto|
-addresses, leaks and undefined behaviour|gcc|-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all|
-unset memory|clang|-O1 -g -fsanitize=memory -fno-sanitize-recover=all|
+addresses, leaks and undefined behaviour|gcc|$watched -fsanitize=address,undefined|
+unset memory|clang|$watched -fsanitize=memory|
 hardened|gcc|-O2 $hard|-pie -Wl,-z,relro,-z,now,-z,noexecstack
 valgrind|gcc|-O1 -g|
 END
@@ -63,7 +64,8 @@ END
     done
 }
 
-# What valgrind found: an error, lost memory, or a descriptor that the program opened and left open.
+# What valgrind found: an error, lost memory, or a descriptor that the program opened and left
+# open.
 complain() {
     sed 's/^==[0-9]*== *//; s/0x[0-9A-F]*: //' valgrind.* | awk '
         /^ERROR SUMMARY: [1-9]/ || /^(definitely|indirectly) lost: [1-9]/

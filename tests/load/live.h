@@ -1,5 +1,5 @@
-/* live.h - what the tests of load add to ../client.h: a real client that is served all the while, the
- * books of the running server, and a table of figures.
+/* live.h - what the tests of load add to ../client.h: a real client that is served all the while,
+ * the books of the running server, and a table of figures.
  *
  *     begin_load();
  *     struct child server = start("-a 127.0.0.1 -p 0 -q");
@@ -10,8 +10,9 @@
  *     CHECK(stop(&server, SIGTERM) == 0);
  *     print_row("misuse");
  *
- * These tests want the server with its true seconds: tests/load/run.sh names it in SERVER. They read
- * what it holds in Linux's /proc. Times are in seconds, and shown, but never asserted closely.
+ * These tests want the server with its true seconds: tests/load/run.sh names it in SERVER. They
+ * read what it holds in Linux's /proc. Times are in seconds, and shown, but never asserted
+ * closely.
  */
 #ifndef LIVE_H
 #define LIVE_H
@@ -197,8 +198,8 @@ static inline struct figures end_probe(struct probe *probe) {
     return figures;
 }
 
-/* Whether the client got its answer every time, and 99 of 100 within a second: the promise, that is,
- * not the speed, which the table shows. */
+/* Whether the client got its answer every time, and 99 of 100 within a second: the promise, that
+ * is, not the speed, which the table shows. */
 static inline bool was_served(struct figures figures) {
     SHOW("p99 %.2f ms of %zu", figures.p99, figures.asked);
     if (figures.failed > 0) printf("     %zu greetings failed\n", figures.failed);
@@ -245,8 +246,8 @@ static inline bool agree(bool holds, const char *what) {
 }
 
 /* Whether the same process goes on as before: a fresh login and greeting are answered, descriptors
- * are as in `before` and, where `warm` says that this round was not the first, memory too; less than
- * 1 % of the processor is used while nobody asks. Where not, it says which. */
+ * are as in `before` and, where `warm` says that this round was not the first, memory too; less
+ * than 1 % of the processor is used while nobody asks. Where not, it says which. */
 static inline bool balances(const struct child *server, struct books before, bool warm) {
     char id[41];
     if (!agree(waitpid(server->pid, NULL, WNOHANG) == 0, "the server has ended")) return false;

@@ -4,11 +4,11 @@
  *
  * Each fault has a row in `faults` and a function that brings it about, while a real client greets
  * every 5 ms (a probe, see live.h). A second round follows on the same server, and after each the
- * books must balance. The table shows how long the real client waited; the test asserts that it was
- * served, not how fast. Arguments pick faults by the start of their names.
+ * books must balance. The table shows how long the real client waited; the test asserts that it
+ * was served, not how fast. Arguments pick faults by the start of their names.
  *
- * It takes a minute and a half and wants 10,200 descriptors; with fewer the first fault is smaller.
- * slowhttptest is used where it is installed. It never leaves loopback.
+ * It takes a minute and a half and wants 10,200 descriptors; with fewer the first fault is
+ * smaller. slowhttptest is used where it is installed. It never leaves loopback.
  */
 #define _XOPEN_SOURCE 700 /* beside what client.h names: terminals of our own */
 #include "live.h"
@@ -84,8 +84,8 @@ static void dial_stuck_peers(const struct child *server, int count) {
     }
 }
 
-/* slowhttptest three times over, and when its crowd has come, peers of ours, who never move again: the
- * server has to let them go by itself. */
+/* slowhttptest three times over, and when its crowd has come, peers of ours, who never move again:
+ * the server has to let them go by itself. */
 static void go_slowly(struct child *server, struct books start) {
     static const char *const modes[] = {"-H", "-B", "-X"}; /* slow heads, bodies, reads */
     pid_t pids[COUNT(modes)];
@@ -260,8 +260,8 @@ static void close_by_half(struct child *server, struct books start) {
     SHOW("%zu of 300 answered and closed", right);
 }
 
-/* The answer comes long before the body has been sent; it must not be lost to a reset, not even where
- * there is no slot left for those who come meanwhile. */
+/* The answer comes long before the body has been sent; it must not be lost to a reset, not even
+ * where there is no slot left for those who come meanwhile. */
 static void send_too_much(struct child *server, struct books start) {
     static char body[256 * 1024];
     int clean = 0;
@@ -357,8 +357,8 @@ static void log_to_nobody(struct child *server, struct books start) {
     CHECK(was_served(end_probe(probe)));
 }
 
-/* Reads the log as far as it goes. Returns how many lines tell of a request, and adds to `lost` what
- * those say that tell of lost ones. Any other line is counted in `bad`. */
+/* Reads the log as far as it goes. Returns how many lines tell of a request, and adds to `lost`
+ * what those say that tell of lost ones. Any other line is counted in `bad`. */
 static size_t read_log(size_t *lost, size_t *bad) {
     static char line[512];
     static size_t len;

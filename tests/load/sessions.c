@@ -2,8 +2,8 @@
  *
  *     SERVER=./server build/load/sessions
  *
- * What needs no socket or no load, the fake clock above all, is in tests/test_db.c. It takes fifteen
- * seconds, and prints a table `test | figure`.
+ * What needs no socket or no load, the fake clock above all, is in tests/test_db.c. It takes
+ * fifteen seconds, and prints a table `test | figure`.
  */
 #include "live.h"
 
@@ -159,8 +159,8 @@ static void log_in_a_million_times(void) {
     hang_up(&client);
 }
 
-/* ---- What memory keeps: all that a core file would hold of it. Registers, which keep pieces of what
- * was copied last until the next copy, are not looked at: C has no way to wipe them. ---- */
+/* ---- What memory keeps: all that a core file would hold of it. Registers, which keep pieces of
+ * what was copied last until the next copy, are not looked at: C has no way to wipe them. ---- */
 
 /* How many places hold PIECE bytes in a row of `secret`. */
 static size_t count_pieces(const char *memory, size_t len, const char *secret, size_t secret_len) {

@@ -3,9 +3,9 @@
  *     SERVER=./server build/load/stops
  *
  * Clients ask without a pause, others are in every state that a connection can be in, and then the
- * server is told to stop, or is killed. What must hold: no answer that began is cut short, the exit
- * status is 0, and another server can serve on the same port at once. It takes twenty seconds, and
- * prints a table `test | figure`.
+ * server is told to stop, or is killed. What must hold: no answer that began is cut short, the
+ * exit status is 0, and another server can serve on the same port at once. It takes twenty
+ * seconds, and prints a table `test | figure`.
  */
 #include "live.h"
 
@@ -61,8 +61,8 @@ static void end_work(size_t *answered, size_t *halves) {
     }
 }
 
-/* ---- Peers in every state. Each says something before the stop, and the rest after it; who says NULL
- * is deaf: asks for much and reads nothing before the stop. ---- */
+/* ---- Peers in every state. Each says something before the stop, and the rest after it; who says
+ * NULL is deaf: asks for much and reads nothing before the stop. ---- */
 
 static const struct peer {
     const char *name, *before, *after;
@@ -160,7 +160,8 @@ static void stop_in_every_state(void) {
     SHOW("gone in %.2f s", longest);
 }
 
-/* Tells the server to stop, so often, beside peers who never do the rest. Returns how long it took. */
+/* Tells the server to stop, so often, beside peers who never do the rest. Returns how
+ * long it took. */
 static double stop_beside_the_stuck(int signals) {
     double told = now();
     for (int i = 0; i < signals; i++) {

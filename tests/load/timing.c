@@ -1,12 +1,13 @@
 /* timing.c - what the time of an answer tells: nothing.
  *
  * Each row of `pairs` has two inputs on which a call must take the same time, or, to show that the
- * measure sees what there is to see, must not. It is made 100,000 times, the dice say on which, and
- * Welch's t says how sure a difference is: under 4.5 there is none to be found.
+ * measure sees what there is to see, must not. It is made 100,000 times, the dice say on which,
+ * and Welch's t says how sure a difference is: under 4.5 there is none to be found.
  *
- * The calls are db.c's own, in this process. Over a socket the noise of the kernel is a thousand times
- * what is looked for, and would hide it; here it shows soonest. A busy machine disturbs the measure all
- * the same, so each pair has five chances: a difference in the code shows in all of them.
+ * The calls are db.c's own, in this process. Over a socket the noise of the kernel is a thousand
+ * times what is looked for, and would hide it; here it shows soonest. A busy machine disturbs the
+ * measure all the same, so each pair has five chances: a difference in the code shows in all of
+ * them.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "../../db.h"
@@ -93,8 +94,8 @@ static double compare(const struct pair *pair) {
     return find_t(&samples[0], &samples[1]);
 }
 
-/* A session to be missed by a digit. The first eight digits pick its place in the index, and are no
- * secret of the comparison. */
+/* A session to be missed by a digit. The first eight digits pick its place in the index, and are
+ * no secret of the comparison. */
 static void make_ids(void) {
     struct user *user = db_find_user(db, STR("foo"), STR("right"), 1);
     const char *id = db_add_session(db, user, 1)->session_id;

@@ -3,15 +3,16 @@
  *     SERVER=./server build/soak/soak [SECONDS [PICTURE]]
  *
  * For 600 s, or as many as are asked for, people log in, are greeted and log out; others guess
- * passwords, forget to log out, send bytes that are no request, reset connections or send by drops.
- * All the while a real client greets. Memory, descriptors and the client's p99 are taken 120 times and
- * drawn into PICTURE, build/soak/soak.svg. Each line must be flat, by this rule:
+ * passwords, forget to log out, send bytes that are no request, reset connections or send by
+ * drops. All the while a real client greets. Memory, descriptors and the client's p99 are taken
+ * 120 times and drawn into PICTURE, build/soak/soak.svg. Each line must be flat, by this rule:
  *
- *     The first tenth is not judged: buffers are used there for the first time. The rest is cut into
- *     halves. The median of the later half must not exceed that of the earlier half by more than
- *     256 KiB of memory, 10 descriptors, or, for p99, as much again and 2 ms.
+ *     The first tenth is not judged: buffers are used there for the first time. The rest is cut
+ *     into halves. The median of the later half must not exceed that of the earlier half by more
+ *     than 256 KiB of memory, 10 descriptors, or, for p99, as much again and 2 ms.
  *
- * A byte lost in every second request shows in ten minutes. It never uses more than half a processor.
+ * A byte lost in every request shows in ten minutes. It never uses more than half a
+ * processor.
  */
 #include "../load/live.h"
 
@@ -21,7 +22,8 @@
 static struct child server;
 static double end_time;
 
-/* ---- The load. Each of these is a thread; `done` counts its steps, `wrong` those that went wrong ---- */
+/* ---- The load. Each of these is a thread; `done` counts its steps, `wrong` those that
+ * went wrong ---- */
 
 struct load {
     const char *name;
@@ -179,7 +181,8 @@ static bool is_flat(const struct line *line) {
     return later <= earlier * line->factor + line->more;
 }
 
-/* ---- The picture: a panel of 760 by 120 for each line, from nought to a bit over its highest ---- */
+/* ---- The picture: a panel of 760 by 120 for each line, from nought to a bit over
+ * its highest ---- */
 
 static void draw_line(FILE *file, const struct line *line, double top, double seconds) {
     double highest = 1;
