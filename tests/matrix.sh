@@ -1,17 +1,17 @@
 #!/bin/sh
 # The matrix: the tests of `make test` under other compilers, optimizations and watchers.
 #
-#     sh tests/matrix.sh [ROW]...
+#     sh tests/matrix.sh [ROW]
 #
 # Each row is built from a copy of the sources in build/matrix, with warnings as errors, and prints
-# one line. A row whose compiler or watcher is not installed is named and skipped. Arguments pick
-# rows by the start of their names. A row that fails shows the first lines of what it said; all of
+# one line. A row whose compiler or watcher is not installed is named and skipped. ROW picks rows
+# by the start of their names. A row that fails shows the first lines of what it said; all of
 # it is in build/matrix/ROW.log. Five minutes.
 strict='-std=c99 -pedantic -Wall -Wextra -Werror'
 hard='-fPIE -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3'
 watched='-O1 -g -fno-sanitize-recover=all'
 top=build/matrix
-picked=${*:-}
+picked=$*
 passed=0 failed=0
 
 # NAME|CC|CFLAGS|LDFLAGS

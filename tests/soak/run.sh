@@ -7,5 +7,6 @@
 # build/soak/soak.svg; the last line is `N passed, N failed`.
 set -e
 mkdir -p build/soak
-${CC:-cc} -std=c99 ${CFLAGS:--O2 -Wall -Wextra} $LDFLAGS -o build/soak/soak tests/soak/soak.c -pthread
+${CC:-cc} -std=c99 ${CFLAGS:--O2 -Wall -Wextra} $LDFLAGS -pthread -o build/soak/soak \
+    tests/soak/soak.c
 SERVER="${SERVER:-./server}" exec build/soak/soak "${1:-600}" build/soak/soak.svg
