@@ -401,7 +401,9 @@ static struct str complaint(int status) {
 }
 
 static bool is_text(struct str s, const char *text) {
-    return strncmp(text, s.s, s.len) == 0 && text[s.len] == '\0';
+    size_t i = 0;
+    while (i < s.len && text[i] && text[i] == s.s[i]) i++;
+    return i == s.len && text[i] == '\0';
 }
 
 /* What may be asked of `path`: the methods in the table, and those that come with them. */
@@ -557,7 +559,7 @@ static void end_turn(struct server *server, struct connection *c, char *in, size
     struct text *out = &server->out;
     size_t sent = 0;
     bool alive = send_some(server, c, out->s, out->len, &sent);
-    while (alive && out->len > 0 && sent == out->len) {
+    while (alive && len > 0 && out->len > 0 && sent == out->len) {
         wipe(out->s, out->len);
         out->len = sent = 0;
         size_t used = answer_requests(server, c, in, len);

@@ -21,13 +21,17 @@ void sha1_begin(struct sha1 *sha1) {
 
 static uint32_t rotate(uint32_t word, unsigned bits) { return word << bits | word >> (32 - bits); }
 
-/* The message schedule (6.1.2 step 1): the block's 16 words, then 64 made of those before them. */
+/* The message schedule (6.1.2 step 1): the block's 16 words, then 64 made of those before them. From
+ * the 32nd word on the rule is applied to itself, which reaches back 6 words at least in place of 3:
+ * so compilers can make four words at once. */
 static void expand(const unsigned char block[64], uint32_t word[80]) {
     for (int i = 0; i < 16; i++, block += 4)
         word[i] = (uint32_t)block[0] << 24 | (uint32_t)block[1] << 16 | (uint32_t)block[2] << 8 |
                   block[3];
-    for (int i = 16; i < 80; i++)
+    for (int i = 16; i < 32; i++)
         word[i] = rotate(word[i - 3] ^ word[i - 8] ^ word[i - 14] ^ word[i - 16], 1);
+    for (int i = 32; i < 80; i++)
+        word[i] = rotate(word[i - 6] ^ word[i - 16] ^ word[i - 28] ^ word[i - 32], 2);
 }
 
 /* The functions of 4.1.1, Ch and Maj in forms that take one step less. */
