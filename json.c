@@ -194,8 +194,12 @@ static enum json_type read_value(struct json *json, struct str *value) {
     }
 }
 
+static bool is_space(char byte) {
+    return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
+}
+
 static void skip_space(struct json *json) {
-    while (json->at < json->end && memchr(" \t\n\r", *json->at, 4)) json->at++;
+    while (json->at < json->end && is_space(*json->at)) json->at++;
 }
 
 static bool skip_byte(struct json *json, char byte) {
@@ -255,10 +259,12 @@ void json_unescape(struct text *out, struct str value) {
     }
 }
 
-/* Whether the string `value` says `name`, with whatever escapes it is written. */
+/* Whether the string `value` says `name`, with whatever escapes it is written: they only make it
+ * longer. */
 static bool says(struct str value, struct str name) {
     char room[JSON_NAME_SIZE];
     struct text plain = TEXT(room);
+    if (value.len <= name.len) return str_equal(value, name);
     json_unescape(&plain, value);
     return !plain.cut && str_equal(text_str(&plain), name);
 }
