@@ -832,14 +832,14 @@ static const char *handed_over(void) {
     return pid && str_equal(str_of(pid), text_str(&own)) ? count : NULL;
 }
 
-static void name_listener(struct server *server) {
+static bool name_listener(struct server *server) {
     union address address = {.any.sa_family = AF_UNSPEC};
     socklen_t len = sizeof address;
-    getsockname(server->polled[0].fd, &address.any, &len);
+    if (getsockname(server->polled[0].fd, &address.any, &len) < 0) return false;
     bool v6 = address.any.sa_family == AF_INET6;
     if (address.any.sa_family == AF_UNIX) {
         text_put(&server->name, str_of(address.un.sun_path));
-        return;
+        return true;
     }
     if (v6) text_put(&server->name, STR("["));
     if (handed_over())
@@ -848,6 +848,7 @@ static void name_listener(struct server *server) {
         text_put(&server->name, str_of(server->options->address));
     text_put(&server->name, v6 ? STR("]:") : STR(":"));
     text_put_number(&server->name, ntohs(v6 ? address.v6.sin6_port : address.v4.sin_port));
+    return true;
 }
 
 static bool open_listener(struct server *server) {
@@ -857,12 +858,11 @@ static bool open_listener(struct server *server) {
         errno = EINVAL;
         return false;
     }
+    server->polled[0] = (struct pollfd){fd, POLLIN, 0};
     if (fd < 0 || listen(fd, SOMAXCONN) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0) return false;
     /* Accepted sockets inherit it where it matters; no answer waits for an acknowledgement then. */
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    server->polled[0] = (struct pollfd){fd, POLLIN, 0};
-    name_listener(server);
-    return true;
+    return name_listener(server);
 }
 
 /* A server that is killed by a terminal that goes away, or by a stray signal, serves nobody. */
