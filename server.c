@@ -165,7 +165,7 @@ static void put_time(struct text *text, const struct tm *tm, struct str dash) {
 /* Once a round; the texts once a second. */
 static void tell_time(struct server *server) {
     static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    struct tm tm;
+    struct tm tm = {.tm_mday = 1, .tm_wday = 1}; /* stays where a clock is too far off for a date */
     time_t second = time(NULL);
     server->now = read_clock();
     if (second == server->second) return;
