@@ -798,10 +798,12 @@ static socklen_t parse_address(const struct server_options *options, union addre
     return 0;
 }
 
-/* A server that was killed leaves its socket file behind: nobody listens there, and it goes. */
+/* A server that was killed leaves its socket file behind: nobody listens there, and it goes. Where
+ * somebody does, nobody waits until they have time. */
 static void remove_stale(const union address *address, socklen_t len) {
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     struct stat file;
+    fcntl(fd, F_SETFL, O_NONBLOCK);
     if (lstat(address->un.sun_path, &file) == 0 && S_ISSOCK(file.st_mode) &&
         connect(fd, &address->any, len) < 0 && errno == ECONNREFUSED)
         unlink(address->un.sun_path);
