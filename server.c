@@ -989,6 +989,11 @@ void server_destroy(struct server *server) {
     }
     flush_log(server);
     if (server->polled) stop_listening(server);
+    if (server->log_sink != STDERR_FILENO) close(server->log_sink);
+    for (int i = 0; i < 2; i++) {
+        close(signal_pipe[i]);
+        signal_pipe[i] = -1;
+    }
     free(server->polled);
     free(server->table);
     free(server->connections);
