@@ -260,13 +260,25 @@ static void open_standard_descriptors(void) {
     close(fd);
 }
 
+/* Reads until `text` is full or nothing more comes. Returns false where that fails. */
+static bool read_text(int fd, struct text *text) {
+    ssize_t n = 1;
+    while (n > 0 && text->len < text->room) {
+        n = read(fd, text->s + text->len, text->room - text->len);
+        text->len += n > 0 ? (size_t)n : 0;
+    }
+    return n >= 0;
+}
+
 static int read_secret(unsigned char secret[DB_SECRET]) {
     static const char source[] = "/dev/urandom";
+    struct text text = {(char *)secret, 0, DB_SECRET, false};
     int fd = open(source, O_RDONLY);
-    ssize_t n = fd < 0 ? -1 : read(fd, secret, DB_SECRET);
-    if (n != DB_SECRET) complain("read", source);
+    if (fd >= 0) errno = EIO; /* the cause where it ends too soon */
+    bool whole = fd >= 0 && read_text(fd, &text) && text.len == text.room;
+    if (!whole) complain("read", source);
     close(fd);
-    return n == DB_SECRET ? 0 : -1;
+    return whole ? 0 : -1;
 }
 
 /* ---- The file of users: name:password a line; blank lines and lines with # do not count ---- */
@@ -274,23 +286,20 @@ static int read_secret(unsigned char secret[DB_SECRET]) {
 /* Reads all of a file that only its owner may read. `*text` is to be freed with close_users. */
 static int open_users(const char *path, struct text *text) {
     struct stat status;
-    ssize_t n = -1;
-    int fd = open(path, O_RDONLY);
-    if (fd < 0 || fstat(fd, &status) < 0) return complain("read", path);
-    if (status.st_mode & (S_IRWXG | S_IRWXO)) {
+    int fd = open(path, O_RDONLY), result = -1;
+    if (fd < 0 || fstat(fd, &status) < 0) {
+        complain("read", path);
+    } else if (status.st_mode & (S_IRWXG | S_IRWXO)) {
         say(STDERR_FILENO, STR("server: "), str_of(path),
             STR(": others may read the passwords; chmod 600"));
-        return -1;
-    }
-    if (!S_ISREG(status.st_mode)) {
+    } else if (!S_ISREG(status.st_mode)) {
         say(STDERR_FILENO, STR("server: "), str_of(path), STR(": this is no ordinary file"));
-        return -1;
+    } else {
+        *text = (struct text){malloc((size_t)status.st_size + 1), 0, (size_t)status.st_size, false};
+        result = text->s && read_text(fd, text) ? 0 : complain("read", path);
     }
-    *text = (struct text){malloc((size_t)status.st_size + 1), 0, (size_t)status.st_size, false};
-    while (text->s && (n = read(fd, text->s + text->len, text->room - text->len)) > 0)
-        text->len += (size_t)n;
     close(fd);
-    return n < 0 ? complain("read", path) : 0;
+    return result;
 }
 
 static void close_users(struct text *text) {
