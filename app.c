@@ -316,8 +316,9 @@ static struct str add_user(struct str line) {
     if (name.len > DB_NAME || password.len > DB_NAME)
         return STR("the name or the password is longer than 255 bytes");
     if (!utf8) return STR("this is no UTF-8, and nobody could log in with it");
+    errno = 0;
     if (!db_add_user(db, name, password))
-        return STR("this name has a line already, or memory is out");
+        return errno ? str_of(strerror(errno)) : STR("this name has a line already");
     return STR("");
 }
 
@@ -338,18 +339,22 @@ static int add_users(const char *path, struct str users) {
     return 0;
 }
 
-static int create_db(struct options *options) {
-    struct text users = {NULL, 0, 0, false};
-    if (options->users_file && open_users(options->users_file, &users) < 0) return -1;
+static int fill_db(struct options *options, struct str users) {
     options->db.users = 1;
     for (size_t i = 0; i < users.len; i++) options->db.users += users.s[i] == '\n';
     say(STDOUT_FILENO, STR("DB: Creating users table in memory..."));
     db = db_create(&options->db);
     if (!db) return complain("keep", "so many users and sessions");
     say(STDOUT_FILENO, STR("DB: Adding users..."));
-    int result = options->users_file ? add_users(options->users_file, text_str(&users))
-                                     : db_add_user(db, STR("foo"), STR("foo")) - 1;
-    if (users.s) close_users(&users);
+    if (options->users_file) return add_users(options->users_file, users);
+    return db_add_user(db, STR("foo"), STR("foo")) ? 0 : complain("add", "the user foo");
+}
+
+static int create_db(struct options *options) {
+    struct text users = {NULL, 0, 0, false};
+    int result = options->users_file ? open_users(options->users_file, &users) : 0;
+    if (result == 0) result = fill_db(options, text_str(&users));
+    close_users(&users);
     return result;
 }
 
