@@ -8,11 +8,12 @@
  * slowly, goes into a buffer of the connection's own, from a small pool. Where the pool, or the table
  * of connections, is used up, the connection whose time ends first gives way.
  *
- * Rounds. poll(2) costs what it is asked to look at, so the busy connections stand in front of the
- * idle ones, and most rounds are quick: they look at the front alone. A full round looks at
- * everyone, ends what is overdue, and sorts the table anew. The next one is due when it has cost a
- * sixteenth of the time, or as soon as a quick round stays silent for a millisecond; then it sleeps.
- * Where nobody is idle every round may sleep.
+ * Rounds. poll(2) costs what it is asked to look at, so the busy connections, those that asked within
+ * the last second, stand in front of the idle ones. Most rounds are quick: they look at the front
+ * alone, and sleep there until a full round is due. A full round looks at everyone, ends what is
+ * overdue, and sorts the table anew. Beside load it may take a sixteenth of the time, and a quarter of
+ * it where there is nothing else to do; after a longer silence it sleeps, on everyone. That costs
+ * several times as much as a look, so there are no sleeps on everyone between one request and the next.
  *
  * Fairness. A turn reads READ_AT_ONCE bytes and answers the requests in them, unless one request
  * alone is larger; so no connection holds up the others for long.
@@ -47,7 +48,9 @@
 #define LINGER_TIME  (2 * SERVER_SECOND)  /* for a peer to read our last answer and close */
 #define STOP_TIME    (5 * SERVER_SECOND)  /* for what is in flight when we are told to stop */
 #define REST_TIME    (SERVER_SECOND / 10) /* for the listener when there are no descriptors */
+#define BUSY_TIME    SERVER_SECOND        /* after a request another one is likely */
 #define NAP_TIME     (SERVER_SECOND / 10) /* deadlines may pass unseen for so long */
+#define MILLISECOND  INT64_C(1000000)     /* what poll counts in */
 
 #define READ_AT_ONCE   4096            /* bytes of requests in one turn */
 #define ACCEPT_AT_ONCE 64              /* connections in one round */
@@ -79,7 +82,6 @@ struct connection {
     bool partial; /* the first bytes of a request are here, and its time runs */
     bool last;    /* no request is read after the latest one */
     bool linger;  /* ... and the peer may still be sending */
-    bool active;  /* had a turn since the last full round */
     unsigned char peer_len;
     char peer[INET6_ADDRSTRLEN];
 };
@@ -104,10 +106,13 @@ struct server {
     struct buffer *buffers, *pool; /* those given back; from [fresh] on none was ever touched */
     size_t fresh, buffer_count;
 
-    int64_t now, full_due;       /* ns, on the monotonic clock */
+    int64_t now;                 /* ns, on the monotonic clock */
+    int64_t look_due, full_due;  /* for a full round: where nothing else is to do, and where it is */
     int64_t next_deadline;       /* none is nearer, of connections and of the listener's rest */
     int64_t accept_due, stop_by; /* 0 where the listener does not rest, and nobody stops us */
-    bool silent;                 /* the last round found nothing to do */
+    int64_t last_turn;           /* when a round last found something to do */
+    int64_t look_cost;           /* ns of the processor's time that a full round takes, */
+    int64_t sleep_cost;          /* and one that may sleep */
     time_t second;               /* which `date` and `log_time` tell */
     int log_sink;
     bool log_may_block;
@@ -135,13 +140,11 @@ static void on_stop_signal(int number) {
 
 /* ---- Time ---- */
 
-/* Where the clock fails, time stands still. */
-static int64_t read_clock(void) {
-    static int64_t latest;
+/* The time in ns; where the clock fails it stands still at `latest`. */
+static int64_t read_clock(clockid_t clock, int64_t latest) {
     struct timespec now;
-    if (clock_gettime(CLOCK_MONOTONIC, &now) == 0)
-        latest = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-    return latest;
+    if (clock_gettime(clock, &now) < 0) return latest;
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
 static void put_two_digits(struct text *text, int number) {
@@ -170,7 +173,7 @@ static void tell_time(struct server *server) {
     static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
     struct tm tm = {.tm_mday = 1, .tm_wday = 1}; /* stays where a clock is too far off for a date */
     time_t second = time(NULL);
-    server->now = read_clock();
+    server->now = read_clock(CLOCK_MONOTONIC, server->now);
     if (second == server->second) return;
     server->second = second;
     server->date.len = server->log_time.len = 0;
@@ -298,7 +301,7 @@ static struct connection *add_connection(struct server *server, int fd) {
     size_t place = server->count++;
     server->polled[place] = (struct pollfd){fd, POLLIN, 0};
     struct connection *c = server->table[place];
-    *c = (struct connection){.place = place, .active = true};
+    *c = (struct connection){.place = place};
     set_state(server, c, READING, IDLE_TIME);
     swap_places(server, place, server->busy++);
     return c;
@@ -311,14 +314,15 @@ static void remove_connection(struct server *server, struct connection *c) {
     swap_places(server, c->place, --server->count);
 }
 
-/* After a full round: who had a turn since the last one is busy. */
+/* Whether nothing is in flight, and was not for `time` ns. */
+static bool is_idle(const struct server *server, const struct connection *c, int64_t time) {
+    return c->state == READING && !c->partial && server->now - (c->deadline - IDLE_TIME) >= time;
+}
+
 static void sort_table(struct server *server) {
     server->busy = 1;
-    for (size_t i = 1; i < server->count; i++) {
-        struct connection *c = server->table[i];
-        if (c->active) swap_places(server, i, server->busy++);
-        c->active = false;
-    }
+    for (size_t i = 1; i < server->count; i++)
+        if (!is_idle(server, server->table[i], BUSY_TIME)) swap_places(server, i, server->busy++);
 }
 
 static void release_buffer(struct server *server, struct connection *c) {
@@ -624,7 +628,6 @@ static void throw_away(struct server *server, struct connection *c) {
 }
 
 static void take_turn(struct server *server, struct connection *c) {
-    c->active = true;
     switch (c->state) {
     case READING: read_requests(server, c); break;
     case WRITING: write_rest(server, c); break;
@@ -713,8 +716,7 @@ static void sweep(struct server *server) {
     for (size_t i = server->count; i-- > 1;) {
         if (i >= server->count) continue;
         struct connection *c = server->table[i];
-        bool idle = c->state == READING && !c->partial && !c->active;
-        if (server->now >= c->deadline || (server->stop_by && idle))
+        if (server->now >= c->deadline || (server->stop_by && is_idle(server, c, MILLISECOND)))
             end_overdue(server, c);
         else if (c->deadline < server->next_deadline)
             server->next_deadline = c->deadline;
@@ -722,12 +724,22 @@ static void sweep(struct server *server) {
     sort_table(server);
 }
 
-/* In ms, as poll wants it; -1 is for ever. */
-static int sleep_time(const struct server *server) {
+static int milliseconds(int64_t time) { return (int)(time / MILLISECOND + 1); }
+
+/* Whether the next round looks at everyone. */
+static bool is_full(const struct server *server) {
+    bool silent = server->last_turn < server->now;
+    return server->now >= (silent ? server->look_due : server->full_due);
+}
+
+/* How long poll may sleep in the next round, in ms; -1 is for ever. */
+static int sleep_time(const struct server *server, bool full) {
     int64_t time = server->next_deadline - server->now;
+    if (!full && server->now >= server->look_due) return 1;
+    if (!full) return milliseconds(server->look_due - server->now);
+    if (server->now - server->last_turn < 4 * server->sleep_cost) return 0;
     if (server->next_deadline == INT64_MAX && !server->stop_by) return -1;
-    if (time < NAP_TIME || server->stop_by) time = NAP_TIME;
-    return (int)(time / 1000000 + 1);
+    return milliseconds(time < NAP_TIME || server->stop_by ? NAP_TIME : time);
 }
 
 /* poll has found `ready` of the first `entries` ready. The listener comes last, as newcomers would
@@ -744,28 +756,34 @@ static void take_turns(struct server *server, size_t entries, int ready) {
     }
 }
 
+/* After a full round that took `cost` ns of the processor's time, in which a sleep is none. Where
+ * nobody is idle a quick round misses nobody; where we stop, who falls idle is let go at once. */
+static void plan_full_round(struct server *server, int64_t cost, bool may_sleep) {
+    *(may_sleep ? &server->sleep_cost : &server->look_cost) = cost;
+    cost = server->busy == server->count ? NAP_TIME / 4 : server->look_cost;
+    if (cost < MILLISECOND / 4 || server->stop_by) cost = MILLISECOND / 4;
+    server->look_due = server->now + 4 * cost;
+    server->full_due = server->now + 16 * cost;
+}
+
 static void play_round(struct server *server) {
-    bool full = server->silent || server->now >= server->full_due;
-    bool everyone = full || server->busy == server->count;
-    bool may_sleep = server->silent || (server->busy == server->count && !server->stop_by);
-    int timeout = may_sleep ? sleep_time(server) : full ? 0 : 1;
-    size_t entries = everyone ? server->count + 1 : server->busy;
-    int64_t start = full ? read_clock() : 0;
-    if (everyone)
+    bool full = is_full(server);
+    int64_t spent = full ? read_clock(CLOCK_PROCESS_CPUTIME_ID, 0) : 0;
+    int timeout = sleep_time(server, full);
+    size_t entries = full ? server->count + 1 : server->busy;
+    if (full)
         server->polled[server->count] =
             (struct pollfd){server->stop_by ? -1 : signal_pipe[0], POLLIN, 0};
     int ready = poll(server->polled, (nfds_t)entries, timeout);
     bool failed = ready < 0 && errno != EINTR;
     tell_time(server);
-    int64_t cost = timeout == 0 ? server->now - start : 0; /* a sleep is no cost */
+    if (ready > 0) server->last_turn = server->now;
     take_turns(server, entries, ready);
     if (full) {
-        start = read_clock();
         sweep(server);
-        int64_t end = read_clock();
-        server->full_due = end + 15 * (cost + end - start);
+        spent = read_clock(CLOCK_PROCESS_CPUTIME_ID, spent) - spent;
+        plan_full_round(server, spent, timeout != 0);
     }
-    server->silent = ready <= 0;
     if (server->log.len > 0) flush_log(server);
     if (failed) /* no memory for poll, say: it is not asked again and again */
         nanosleep(&(struct timespec){0, 10000000}, NULL);
@@ -928,7 +946,6 @@ struct server *server_create(const struct server_options *options, const struct 
     server->options = options;
     server->routes = routes;
     server->busy = server->count = 1;
-    server->silent = true;
     server->second = -1; /* none, that of a board that has just started included */
     server->next_deadline = INT64_MAX;
     server->log = TEXT(server->log_room);
@@ -965,8 +982,8 @@ static void stop_listening(struct server *server) {
 /* Who has connected by now is served; who is idle is let go in the next round. */
 static void begin_stop(struct server *server) {
     server->stop_by = server->now + STOP_TIME;
-    server->silent = false;
-    server->full_due = 0;
+    server->last_turn = server->now;
+    server->look_due = server->full_due = 0;
     while (server->count <= server->most && accept_connections(server))
         ;
     stop_listening(server);

@@ -56,8 +56,7 @@ static int model_shutdown(int fd, int how);
 static struct {
     bool open;
     bool ready;   /* poll said so in this round */
-    bool active;  /* new, or had a turn since the latest full round */
-    bool busy;    /* was active at the latest full round, or is new: polled in quick rounds too */
+    bool busy;    /* was not idle at the latest full round, or is new: polled in quick rounds too */
     int turns;    /* in this round */
     size_t bytes; /* that it has sent */
 } model[PLACES];
@@ -98,7 +97,7 @@ static int model_accept(int fd, struct sockaddr *address, socklen_t *len) {
     (void)fd, (void)address, (void)len;
     if (one_in(4)) return fail(errors[below(5)]);
     while (model[place].open) place++;
-    model[place].open = model[place].active = model[place].busy = true;
+    model[place].open = model[place].busy = true;
     model[place].ready = false;
     model[place].turns = 0;
     model[place].bytes = 0;
@@ -127,10 +126,7 @@ static int model_close(int fd) {
     return 0;
 }
 
-static void begin_turn(int fd) {
-    model[fd - FIRST].turns++;
-    model[fd - FIRST].active = true;
-}
+static void begin_turn(int fd) { model[fd - FIRST].turns++; }
 
 /* Some bytes of requests that follow one another without end, now and then a wrong one. */
 static ssize_t model_recv(int fd, void *at, size_t len, int flags) {
@@ -202,13 +198,10 @@ static int empty_page(const struct http_request *req, struct http_response *res)
 static void play(void) {
     clocks = 0;
     play_round(server);
-    for (int place = 0; place < PLACES; place++) {
-        if (!model[place].open) continue;
-        end_turns(place);
-        if (!full) continue;
-        model[place].busy = model[place].active;
-        model[place].active = false;
-    }
+    for (int place = 0; place < PLACES; place++)
+        if (model[place].open) end_turns(place);
+    for (size_t i = 1; i < server->count && full; i++)
+        model[server->polled[i].fd - FIRST].busy = !is_idle(server, server->table[i], BUSY_TIME);
     if (!wrong_books) wrong_books = books_are_wrong(server, buffers);
 }
 

@@ -113,12 +113,16 @@ static void check_books(void) {
     HOLDS(!is_asleep || server->count == 1);
 }
 
-/* Returns whether there may be more to do. */
+/* Returns whether there may be more to do. After a quick round that found nothing the full one comes
+ * at once, without the sleep between. */
 static bool play(void) {
     if (is_over(server)) return false;
+    bool full = is_full(server);
     play_round(server);
     check_books();
-    return !server->silent;
+    bool silent = server->last_turn != server->now;
+    if (silent && !full) server->look_due = 0;
+    return !silent || !full;
 }
 
 static void play_until_silent(void) {
@@ -203,8 +207,8 @@ static void come_to_rest(void) {
         peers[i].takes = ANY;
     }
     play_until_silent();
-    clock_now += REST_TIME; /* the listener may be at rest; one round wakes it, the next listens */
-    play();
+    clock_now += REST_TIME; /* the listener may be at rest: a full round wakes it, the next listens */
+    play_until_silent();
     play_until_silent();
     disturbed = disturbed || clock_now - START >= MESSAGE_TIME;
 }
