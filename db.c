@@ -28,7 +28,6 @@ struct counter {
 struct db {
     struct db_options options;
     struct user *first, *last; /* the table users */
-    struct user nobody;        /* a row that no password fits */
     uint32_t user_count;
     uint64_t last_session_id;
     struct session *free; /* rows of user_sessions that are not in use */
@@ -180,12 +179,15 @@ static void count_login(struct db *db, struct str username, bool success, int64_
     }
 }
 
-/* Where no user has a name of this hash, one comparison is made all the same. */
+/* Where no user has a name of this hash, a row of the next bucket that has one is compared: so an
+ * unknown name, too, waits for memory that was not looked at before. The name is part of the digest,
+ * and no other row's fits. */
 struct user *db_find_user(struct db *db, struct str username, struct str password, int64_t now) {
     unsigned char digest[SHA1_SIZE];
+    size_t bucket = hash_name(db, username) & db->user_mask;
     hash_password(db, username, password, digest);
-    struct user *user = *name_bucket(db, username);
-    if (!user) user = &db->nobody;
+    while (db->first && !db->users_by_name[bucket]) bucket = (bucket + 1) & db->user_mask;
+    struct user *user = db->users_by_name[bucket];
     while (user && !equal_in_constant_time(user->password, digest, sizeof digest))
         user = user->chain;
     count_login(db, username, user != NULL, now);
