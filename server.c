@@ -157,15 +157,14 @@ static void put_two_digits(struct text *text, int number) {
 static void put_time(struct text *text, const struct tm *tm, struct str dash) {
     static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                        "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    const int clock[] = {tm->tm_hour, tm->tm_min, tm->tm_sec};
     put_two_digits(text, tm->tm_mday);
     text_add(text, dash, str_of(months[tm->tm_mon]), dash);
     text_put_number(text, (uint64_t)tm->tm_year + 1900);
-    text_put(text, STR(" "));
-    put_two_digits(text, tm->tm_hour);
-    text_put(text, STR(":"));
-    put_two_digits(text, tm->tm_min);
-    text_put(text, STR(":"));
-    put_two_digits(text, tm->tm_sec);
+    for (int i = 0; i < 3; i++) {
+        text_put(text, i == 0 ? STR(" ") : STR(":"));
+        put_two_digits(text, clock[i]);
+    }
 }
 
 /* Once a round; the texts once a second. */
@@ -440,15 +439,15 @@ static int dispatch(const struct server *server, struct http_request *req,
         known = true;
         if (is_text(method, route->method)) break;
     }
-    if (!known && !is_text(path, "*"))
+    if (!known && !str_equal(path, STR("*")))
         return error_about(res, 404, STR("Path "), path, STR(" not found"));
     if (head || !route->method) add_allow(server, res, path);
-    if (!route->method && is_text(method, "OPTIONS")) {
+    if (!route->method && str_equal(method, STR("OPTIONS"))) {
         text_put(&res->body, STR("{}"));
         return 200;
     }
     if (!route->method) return error_about(res, 405, STR(""), req->method, STR(" not allowed"));
-    if (!is_text(method, "GET") && http_is_cross_site(req))
+    if (!str_equal(method, STR("GET")) && http_is_cross_site(req))
         return server_error(res, 403, STR("This request comes from a page of another site"));
     return route->handle(req, res);
 }

@@ -96,6 +96,6 @@ void sha1_end(struct sha1 *sha1, unsigned char digest[SHA1_SIZE]) {
     sha1_add(sha1, padding, zeros_end + 8);
     for (size_t i = 0; i < 5; i++) put_word(digest + 4 * i, sha1->state[i]);
     /* Through a volatile pointer: a compiler may leave out a memset that nobody reads. */
-    void *(*volatile set)(void *, int, size_t) = memset;
+    static void *(*const volatile set)(void *, int, size_t) = memset;
     set(sha1, 0, sizeof *sha1);
 }

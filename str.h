@@ -94,7 +94,7 @@ static inline void text_put_hex(struct text *text, unsigned number) {
 /* Overwrites `len` bytes of memory that is about to go out of use, so that no secret stays in it.
  * The call goes through a volatile pointer: a compiler may leave out a memset that nobody reads. */
 static inline void wipe(void *memory, size_t len) {
-    void *(*volatile set)(void *, int, size_t) = memset;
+    static void *(*const volatile set)(void *, int, size_t) = memset;
     if (len > 0) set(memory, 0, len);
 }
 
