@@ -1,7 +1,7 @@
 #!/bin/sh
 # Three servers behind HAProxy, with the configuration in examples/: 1,000 clients, each a user with
-# an address and a connection of its own, log in and are greeted through HTTPS, while a server is
-# killed and HAProxy reloads.
+# an address and a connection of its own, log in and are greeted through HTTPS, while HAProxy reloads
+# and starts anew, and a server is killed.
 cd "$(dirname "$0")/../.." || exit 1
 . tests/world/world.sh
 needs haproxy curl openssl pgrep
@@ -10,21 +10,33 @@ clients=1000
 # ---- The clients, 50 at a time, are curl ----
 
 # visit NAME SITE: asks SITE for /home as each client that has logged in; answers go to $work/NAME.
-# With NAME `login` they log in instead.
+# With NAME `login` they log in instead, and the heads of the answers go to $work/cookies. A client
+# sends the cookie as it was set; to a server itself, without what HAProxy has written into it.
 visit() {
-    mkdir -p "$work/$1"
-    awk -v clients=$clients -v work="$work" -v name="$1" -v site="$2" 'BEGIN {
+    mkdir -p "$work/$1" "$work/cookies"
+    awk -v clients=$clients -v work="$work" -v name="$1" -v site="$2" '
+    function cookie(file,  field, found) {
+        found = "session_id="
+        while ((getline field <file) > 0)
+            if (tolower(field) ~ /^set-cookie: session_id=/) {
+                found = substr(field, 13)
+                sub(/;.*/, "", found)
+            }
+        close(file)
+        if (site ~ /^http:/) sub(/=.*~/, "=", found)
+        return found
+    }
+    BEGIN {
         for (i = 1; i <= clients; i++) {
-            answer = ""
-            getline answer <(work "/login/" i)
-            close(work "/login/" i)
             if (i > 1) print "next"
             print "silent\ninsecure\nmax-time = 20\noutput = " work "/" name "/" i
             printf "interface = 127.1.%d.%d\n", i / 250, i % 250 + 1
-            if (name == "login")
+            if (name == "login") {
                 printf "data = {\"username\":\"user%d\",\"password\":\"pw\"}\n", i
-            else if (split(answer, part, "\"") > 7)
-                print "cookie = session_id=" part[8]
+                print "dump-header = " work "/cookies/" i
+            } else {
+                print "cookie = " cookie(work "/cookies/" i)
+            }
             print "url = " site (name == "login" ? "/login" : "/home")
         }
     }' >"$work/$1.curl"
@@ -73,16 +85,17 @@ start_fleet() {
 
 start_haproxy() {
     take_port
-    peer=$port
-    take_port
     site=https://127.0.0.1:$port
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
         -subj /CN=localhost -keyout "$work/key" -out "$work/certificate" 2>/dev/null
     cat "$work/certificate" "$work/key" >"$work/site.pem"
-    sed -e "s/10.0.0.1:10000/127.0.0.1:$peer/" -e "s/:443 /127.0.0.1:$port /" \
-        -e "s,/etc/haproxy/site.pem,$work/site.pem," -e "s/10.0.0.11:8080/127.0.0.1:$port_a/" \
-        -e "s/10.0.0.12:8080/127.0.0.1:$port_b/" -e "s/10.0.0.13:8080/127.0.0.1:$port_c/" \
-        examples/haproxy.cfg >"$work/haproxy.cfg"
+    sed -e "s/:443 /127.0.0.1:$port /" -e "s,/etc/haproxy/site.pem,$work/site.pem," \
+        -e "s/10.0.0.11:8080/127.0.0.1:$port_a/" -e "s/10.0.0.12:8080/127.0.0.1:$port_b/" \
+        -e "s/10.0.0.13:8080/127.0.0.1:$port_c/" examples/haproxy.cfg >"$work/haproxy.cfg"
+    run_haproxy
+}
+
+run_haproxy() {
     haproxy -W -f "$work/haproxy.cfg" >"$work/haproxy.log" 2>&1 &
     haproxy=$!
     adopt "$haproxy"
@@ -93,7 +106,7 @@ start_haproxy() {
 
 cookie_is_secure() {
     curl -sk -i -d '{"username": "foo", "password": "foo"}' "$site/login" |
-        grep -i '^set-cookie: session_id=[0-9a-f]*; Path=/; HttpOnly; SameSite=Lax; Secure'
+        grep -i '^set-cookie: session_id=[abc]~[0-9a-f]*; Path=/; HttpOnly; SameSite=Lax; Secure'
 }
 
 speaks_http2() { curl -sk --http2 -o "$work/answer" -w '%{http_version}' "$site/home" | grep -x 2; }
@@ -115,13 +128,38 @@ lives_once() {
     [ "$(awk '{ sum += $1; if ($1 == 0) sum = 0 } END { print sum }' "$work/shares")" = $clients ]
 }
 
+has_one_worker() { [ "$(pgrep -P "$haproxy" | grep -c .)" -eq 1 ]; }
+
 # Reloads HAProxy while the clients come.
 reload() {
-    old=$(pgrep -P "$haproxy")
     kill -USR2 "$haproxy"
     visit reload "$site"
-    eventually is_over "$old"
+    eventually has_one_worker
     visit reloaded "$site"
+}
+
+# Asks, reloads, and asks again on the same connection.
+keeps_connection() {
+    request='GET /home HTTP/1.1\r\nHost: localhost\r\n\r\n'
+    {
+        printf "$request"
+        sleep 0.5
+        kill -USR2 "$haproxy"
+        sleep 1
+        printf "$request"
+        sleep 0.5
+    } | openssl s_client -quiet -connect "${site#https://}" >"$work/answers" 2>/dev/null
+    cat "$work/answers"
+    [ "$(grep -o 'HTTP/1.1 401 ' "$work/answers" | grep -c .)" -eq 2 ]
+}
+
+# A table of sessions would be gone with the old HAProxy, and a new one hands its table on to the
+# process of a reload only when it is 5 s old.
+restart() {
+    end "$haproxy"
+    run_haproxy
+    kill -USR2 "$haproxy"
+    visit restart "$site"
 }
 
 # Kills a server while the clients come.
@@ -157,6 +195,7 @@ takes_part() { [ "$(count right at_a)" -gt 0 ]; }
 start_fleet
 start_haproxy
 check 'A login through HTTPS gets a cookie marked Secure' cookie_is_secure
+check 'foo logs in, is greeted and logs out through HAProxy' greets "$site" -k
 check 'HAProxy speaks HTTP/2 to the client, HTTP/1.1 to the server' speaks_http2
 check "A browser's post from a page of the site is taken" \
     says 200 "$site/logout" -d '' -H "Origin: $site"
@@ -170,6 +209,9 @@ check 'Every client is greeted by its name' all_are right greet
 check 'Each session lives in one server, and each server has some' lives_once
 reload
 check 'A reload loses no session and spoils no answer' all_are right 'reload reloaded'
+check 'A connection that was idle at a reload takes one more request' keeps_connection
+restart
+check 'Nor is a session lost where HAProxy starts again, and reloads at once' all_are right restart
 kill_server
 check 'While a server is killed, the clients of the others are greeted' others_are_greeted kill
 check 'With a server its own sessions are gone, and no other' lost_alone
@@ -179,9 +221,10 @@ check 'and is greeted' all_are right greet_again
 check 'It takes its part again' takes_part
 
 logins=$(count in login)
-greetings=$(cat "$work"/greet.list "$work"/reload*.list "$work"/greet_again.list | grep -c right)
+greetings=$(cat "$work"/greet*.list "$work"/re*.list | grep -c right)
 echo "$clients clients; logins $clients and $logins; greetings $greetings"
-echo "lost or wrong at the reload: $(cat "$work"/reload*.list | grep -vc right)"
+echo "lost or wrong at the reload: $(cat "$work"/reload*.list | grep -vc right);" \
+    "at the restart: $(grep -vc right "$work/restart.list")"
 echo "sessions in the killed server: $(grep -c . "$work/theirs"); lost: $(count lost killed);" \
     "wrong answers: $(count wrong killed)"
 echo "errors for its own clients in the second of the kill: $(count wrong kill)"
