@@ -651,13 +651,16 @@ static void end_overdue(struct server *server, struct connection *c) {
 
 /* ---- Rounds ---- */
 
-/* accept's errors by their meaning: nobody there, or gone again; or no descriptors, no memory, or
- * whatever a system has to say beyond: then the listener rests instead of asking again and again. */
-static void rest_listener(struct server *server) {
-    if (would_block() || errno == ECONNABORTED || errno == EPROTO) return;
+/* accept's errors by their meaning: gone again, and others may wait behind; nobody there; or no
+ * descriptors, no memory, or whatever a system has to say beyond: then the listener rests instead of
+ * asking again and again. Returns whether there may be more. */
+static bool rest_listener(struct server *server) {
+    if (errno == ECONNABORTED || errno == EPROTO || errno == EINTR) return true;
+    if (would_block()) return false;
     server->polled[0].events = 0;
     server->accept_due = server->now + REST_TIME;
     if (server->accept_due < server->next_deadline) server->next_deadline = server->accept_due;
+    return false;
 }
 
 /* Writes an IP address, "unix" for others. IPv6 is written out in full (RFC 4291 section 2.2). */
@@ -688,10 +691,7 @@ static bool accept_connections(struct server *server) {
         union address peer = {.any.sa_family = AF_UNSPEC};
         socklen_t len = sizeof peer;
         int fd = accept(server->polled[0].fd, &peer.any, &len);
-        if (fd < 0) {
-            rest_listener(server);
-            return false;
-        }
+        if (fd < 0) return rest_listener(server);
         if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0) {
             close(fd);
             continue;
@@ -983,8 +983,8 @@ static void begin_stop(struct server *server) {
     server->stop_by = server->now + STOP_TIME;
     server->last_turn = server->now;
     server->look_due = server->full_due = 0;
-    while (server->count <= server->most && accept_connections(server))
-        ;
+    for (size_t i = 0; i < server->most && server->count <= server->most; i++)
+        if (!accept_connections(server)) break;
     stop_listening(server);
 }
 
