@@ -47,7 +47,7 @@ CALL(int, inet_pton, (int family, const char *from, void *to), (family, from, to
 
 /* Descriptors and files */
 OWN(close, GOES_ON, EBADF, EINTR, EIO)
-OWN(fcntl, REFUSES, EBADF, EINVAL, EPERM)
+OWN(fcntl, EITHER, EBADF, EINVAL, EPERM)
 OWN(open, EITHER, EACCES, EINTR, EIO, ELOOP, EMFILE, ENAMETOOLONG, ENFILE, ENOENT, ENOMEM, ENOTDIR,
     ENXIO, EOVERFLOW)
 OWN(poll, LATER, EAGAIN, EINTR, EINVAL, ENOMEM)

@@ -501,6 +501,35 @@ static void test_descriptors(void) {
     }
 }
 
+/* A listening socket file with as many waiting as it takes, so that one more would have to wait. */
+static void leave_crowded_socket(int fds[8]) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = SOCKET};
+    unlink(SOCKET);
+    for (int i = 0; i < 8; i++) {
+        fds[i] = socket(AF_UNIX, SOCK_STREAM, 0);
+        fcntl(fds[i], F_SETFL, O_NONBLOCK);
+        fcntl(fds[i], F_SETFD, FD_CLOEXEC);
+        if (i > 0)
+            connect(fds[i], (struct sockaddr *)&address, sizeof address);
+        else if (bind(fds[i], (struct sockaddr *)&address, sizeof address) < 0 ||
+                 listen(fds[i], 1) < 0)
+            exit(2);
+    }
+}
+
+static void test_crowded_socket(void) {
+    int fds[8];
+    TEST(
+        "a start at a socket that another is too busy to accept from fails, and waits for nobody") {
+        static const char *const at_socket[] = {"server", "-a", SOCKET, NULL};
+        clear_plan();
+        leave_crowded_socket(fds);
+        CHECK(!start(at_socket, (struct extras){0}) && status == 1);
+        for (int i = 0; i < 8; i++) close(fds[i]);
+        if (server) expect_good_end();
+    }
+}
+
 /* ---- The table itself ---- */
 
 static bool is_listed(const char *name) {
@@ -543,6 +572,7 @@ int main(int argc, char **argv) {
         test_storms();
         test_clocks();
         test_descriptors();
+        test_crowded_socket();
         test_table();
     }
     print_rows();
