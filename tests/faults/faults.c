@@ -2,7 +2,7 @@
  *
  *     faults              all tests
  *     faults CALL         the faults of one call alone, such as `faults recv`
- *     faults -q           each fault at the first call alone: seconds, not minutes
+ *     faults -q           each fault at the first call alone: seconds, not a minute
  *     faults -1 COMMAND   runs COMMAND with servers that move one byte a call
  *
  * Each call in calls.h fails at its first, second, third ... call, until there is none more, with
@@ -16,6 +16,9 @@
  * In every round the server's books balance (see books.c), it allocates nothing once it serves, and
  * it exits with status 0. The server runs as a child, its calls replaced when it was linked; what
  * is to fail stands in a file that both map, so that nothing of it is in the server's own code.
+ *
+ * Most of the time is spent waiting, so several workers share the work, each with a server, a plan
+ * and a socket of its own.
  */
 #define _XOPEN_SOURCE 700 /* POSIX.1-2008, and its terminals */
 #include "walk.h"
@@ -37,26 +40,29 @@
 #include <unistd.h>
 
 #define SERVER     "build/faults/server"
-#define PLAN_FILE  "build/faults/plan"
-#define SOCKET     "build/faults/socket"
 #define USERS      "build/faults/users"
+#define ROWS_FILE  "build/faults/rows"
 #define CALLS_FILE "build/faults/calls" /* the names that the rooms leave to libc, from run.sh */
 #define PATIENCE   5000                 /* ms for what must come */
 #define IMPATIENCE 20                   /* ms for what may not */
+#define WORKERS    6
 
 enum start { REFUSES, GOES_ON, EITHER, LATER };
 
-static struct row {
+struct row {
     const char *name;
     enum start start;
     int errors[24];
     int starts, refusals, serving, lost, stopping; /* what was tried, and what came of it */
-} rows[CALLS] = {
+};
+
+static const struct row table[CALLS] = {
 #define CALL(type, name, parameters, arguments, failure, start, ...)                               \
     {#name, start, {__VA_ARGS__}, 0, 0, 0, 0, 0},
 #define OWN(name, start, ...) {#name, start, {__VA_ARGS__}, 0, 0, 0, 0, 0},
 #include "calls.h"
 };
+static struct row *rows; /* the table, in memory that all workers share */
 
 /* ---- The server under test ---- */
 
@@ -72,19 +78,28 @@ static pid_t server;                   /* 0 where none runs */
 static int status;                     /* of the latest one: its exit status, or -1 */
 static int said_pipe[2], told_pipe[2]; /* its standard output and error */
 static char said[4096], told[65536];   /* what it wrote there */
+static char plan_file[64], socket_file[64];
 
 static void pause_ms(long ms) { nanosleep(&(struct timespec){0, ms * 1000000}, NULL); }
 
 /* A plan under which nothing fails. */
 static void clear_plan(void) { *plan = (struct plan){.first = 1, .every = 1}; }
 
-static void map_plan(void) {
-    int fd = open(PLAN_FILE, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0 || ftruncate(fd, sizeof *plan) < 0) exit(2);
-    plan = mmap(NULL, sizeof *plan, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (plan == MAP_FAILED) exit(2);
+static void *map_file(const char *path, size_t size) {
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0 || ftruncate(fd, (off_t)size) < 0) exit(2);
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (memory == MAP_FAILED) exit(2);
     close(fd);
-    setenv(PLAN_VARIABLE, PLAN_FILE, 1);
+    return memory;
+}
+
+/* The files of a process that runs servers; the number is its own. */
+static void open_plan(int number) {
+    snprintf(plan_file, sizeof plan_file, "build/faults/plan.%d", number);
+    snprintf(socket_file, sizeof socket_file, "build/faults/socket.%d", number);
+    plan = map_file(plan_file, sizeof *plan);
+    setenv(PLAN_VARIABLE, plan_file, 1);
     clear_plan();
 }
 
@@ -216,9 +231,10 @@ static int listen_somewhere(void) {
 
 /* A socket file that nobody listens at, as a server leaves it that was killed. */
 static void leave_socket(void) {
-    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = SOCKET};
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    unlink(SOCKET);
+    strcpy(address.sun_path, socket_file);
+    unlink(socket_file);
     if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0) exit(2);
     close(fd);
 }
@@ -240,7 +256,7 @@ static bool has_ipv6(void) {
 static const char *const ways[][10] = {
     {"server", "-a", "127.0.0.1", "-p", "0"},
     {"server", "-a", "::1", "-p", "0"},
-    {"server", "-a", SOCKET},
+    {"server", "-a", socket_file},
     {"server", "-p", "0", "-u", USERS},
     {"server", "-p", "0"}, /* from a terminal */
     {"server"},            /* with a listening socket that is handed over */
@@ -333,9 +349,11 @@ static bool fail_serving(struct row *row, int error, int first, int last) {
  * be accepted; all but the idle one are to be answered. */
 static bool fail_stopping(struct row *row, int error, int first, int last) {
     bool once = last == first;
+    static const char *const at_path[] = {"server", "-a", socket_file, "-c", "10", NULL};
+    bool goes = row == &rows[CALL_unlink]; /* with its socket's file */
     struct client idle, half, waiting[2];
     plan_fault(row, error, STOPPING, first, last);
-    if (!start(usual, (struct extras){0})) return false;
+    if (!start(goes ? at_path : usual, (struct extras){0})) return false;
     idle = dial(), half = dial();
     expect(say(&half, "GET /") && is_served(), "served before the end");
     kill(server, SIGSTOP);
@@ -386,27 +404,87 @@ static void try_ways(struct row *row) {
         if (way != IPV6 || has_ipv6()) try_all(row, fail_at_start);
 }
 
-static void test_row(struct row *row) {
+static void test_row(struct row *row, enum phase phase) {
+    static const char *const sentences[] = {
+        [STARTING] = "a failing %s at the start is reported or does no harm",
+        [SERVING] = "a failing %s costs one connection at most",
+        [STOPPING] = "a failing %s while the server stops costs one at most",
+    };
     char name[128];
-    snprintf(name, sizeof name, "a failing %s at the start is reported or does no harm", row->name);
-    TEST(name) try_ways(row);
-    snprintf(name, sizeof name, "a failing %s costs one connection at most", row->name);
-    TEST(name) try_all(row, fail_serving);
-    snprintf(name, sizeof name, "a failing %s while the server stops costs one at most", row->name);
-    TEST(name) try_all(row, fail_stopping);
-    snprintf(name, sizeof name, "%s was made to fail", row->name);
-    TEST(name) CHECK(row->starts + row->serving + row->stopping > 0);
+    snprintf(name, sizeof name, sentences[phase], row->name);
+    TEST(name) {
+        if (phase == STARTING)
+            try_ways(row);
+        else
+            try_all(row, phase == SERVING ? fail_serving : fail_stopping);
+    }
 }
 
-static void print_rows(void) {
-    printf("%-12s %6s  %6s %7s  %7s %5s  %8s\n", "call", "errors", "starts", "refused", "serving",
+/* ---- The workers ---- */
+
+struct job {
+    int row;
+    enum phase phase;
+};
+
+/* Takes jobs until there are none, and says what came of them. */
+static void work(int number, int jobs, int results) {
+    struct job job;
+    open_plan(number);
+    handed_over = listen_somewhere();
+    while (read(jobs, &job, sizeof job) == sizeof job) test_row(&rows[job.row], job.phase);
+    int counts[] = {tests_passed, tests_failed};
+    if (write(results, counts, sizeof counts) != sizeof counts) exit(2);
+    unlink(socket_file);
+    exit(0);
+}
+
+/* The longest jobs come first. All of them have room in a pipe. */
+static void hand_out(int jobs, const char *only) {
+    static const enum phase order[] = {SERVING, STOPPING, STARTING};
+    for (size_t i = 0; i < PHASES; i++) {
+        for (int row = 0; row < CALLS; row++) {
+            struct job job = {row, order[i]};
+            if (only && strcmp(only, rows[row].name) != 0) continue;
+            if (write(jobs, &job, sizeof job) != sizeof job) exit(2);
+        }
+    }
+}
+
+static void test_rows(const char *only) {
+    int jobs[2], results[2], counts[2], workers = 0;
+    if (pipe(jobs) < 0 || pipe(results) < 0) exit(2);
+    hand_out(jobs[1], only);
+    close(jobs[1]);
+    for (int i = 1; i <= WORKERS; i++)
+        if (fork() == 0) work(i, jobs[0], results[1]);
+    close(results[1]);
+    for (; read(results[0], counts, sizeof counts) == sizeof counts; workers++) {
+        tests_passed += counts[0];
+        tests_failed += counts[1];
+    }
+    TEST("every worker comes to its end") CHECK(workers == WORKERS);
+    while (wait(NULL) > 0)
+        ;
+}
+
+/* Prints what was tried, and sees that no row was in vain. */
+static void print_rows(const char *only) {
+    char name[128];
+    int all = 0;
+    printf("%-13s %6s  %6s %7s  %7s %5s  %8s\n", "call", "errors", "starts", "refused", "serving",
            "lost", "stopping");
     for (const struct row *row = rows; row < rows + CALLS; row++) {
-        int errors = 0;
+        int errors = 0, tried = row->starts + row->serving + row->stopping;
+        if (only && strcmp(only, row->name) != 0) continue;
         while (row->errors[errors]) errors++;
-        printf("%-12s %6d  %6d %7d  %7d %5d  %8d\n", row->name, errors, row->starts, row->refusals,
-               row->serving, row->lost, row->stopping);
+        printf("%-13s %6d  %6d %7d  %7d %5d  %8d\n", row->name, errors, row->starts,
+               row->refusals, row->serving, row->lost, row->stopping);
+        snprintf(name, sizeof name, "%s was made to fail", row->name);
+        TEST(name) CHECK(tried > 0);
+        all += tried;
     }
+    printf("%d servers met a fault\n", all);
 }
 
 /* ---- What is no single fault ---- */
@@ -492,7 +570,7 @@ static void test_descriptors(void) {
         expect_good_end();
     }
     TEST("closed standard descriptors are never a socket's") {
-        static const char *const at_socket[] = {"server", "-a", SOCKET, NULL};
+        static const char *const at_socket[] = {"server", "-a", socket_file, NULL};
         for (int closed = 1; closed < 8; closed++) {
             clear_plan();
             CHECK(start(at_socket, (struct extras){.closed = closed}) && is_served());
@@ -503,8 +581,9 @@ static void test_descriptors(void) {
 
 /* A listening socket file with as many waiting as it takes, so that one more would have to wait. */
 static void leave_crowded_socket(int fds[8]) {
-    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = SOCKET};
-    unlink(SOCKET);
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    strcpy(address.sun_path, socket_file);
+    unlink(socket_file);
     for (int i = 0; i < 8; i++) {
         fds[i] = socket(AF_UNIX, SOCK_STREAM, 0);
         fcntl(fds[i], F_SETFL, O_NONBLOCK);
@@ -521,7 +600,7 @@ static void test_crowded_socket(void) {
     int fds[8];
     TEST(
         "a start at a socket that another is too busy to accept from fails, and waits for nobody") {
-        static const char *const at_socket[] = {"server", "-a", SOCKET, NULL};
+        static const char *const at_socket[] = {"server", "-a", socket_file, NULL};
         clear_plan();
         leave_crowded_socket(fds);
         CHECK(!start(at_socket, (struct extras){0}) && status == 1);
@@ -560,14 +639,14 @@ static int run_with_one_byte(char **command) {
 int main(int argc, char **argv) {
     const char *only = argc > 1 ? argv[1] : NULL;
     bool quick = only && strcmp(only, "-q") == 0;
-    map_plan();
+    open_plan(0);
     if (argc > 2 && strcmp(only, "-1") == 0) return run_with_one_byte(argv + 2);
     if (quick) most_calls = 1, only = NULL;
     setvbuf(stdout, NULL, _IOLBF, 0);
     write_users();
-    handed_over = listen_somewhere();
-    for (struct row *row = rows; row < rows + CALLS; row++)
-        if (!only || strcmp(only, row->name) == 0) test_row(row);
+    rows = map_file(ROWS_FILE, sizeof table);
+    memcpy(rows, table, sizeof table);
+    test_rows(only);
     if (!only) {
         test_storms();
         test_clocks();
@@ -575,6 +654,6 @@ int main(int argc, char **argv) {
         test_crowded_socket();
         test_table();
     }
-    print_rows();
+    print_rows(only);
     return test_report();
 }

@@ -52,4 +52,7 @@ extern int *allocations;
 /* In the server under test: notes in the plan what is wrong in the server's books. */
 void check_books(void);
 
+/* In the server under test: a descriptor was opened or closed. */
+void note_descriptor(int fd);
+
 #endif

@@ -71,6 +71,7 @@ int __wrap_accept(int fd, struct sockaddr *address, socklen_t *len);
 int __wrap_accept(int fd, struct sockaddr *address, socklen_t *len) {
     int small = 2048, accepted = fails(CALL_accept) ? -1 : __real_accept(fd, address, len);
     if (accepted >= 0) __real_setsockopt(accepted, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+    note_descriptor(accepted);
     return accepted;
 }
 
@@ -78,6 +79,7 @@ int __wrap_accept(int fd, struct sockaddr *address, socklen_t *len) {
 int __wrap_close(int fd);
 int __wrap_close(int fd) {
     int result = __real_close(fd);
+    note_descriptor(fd);
     return fails(CALL_close) ? -1 : result;
 }
 
