@@ -41,7 +41,9 @@
 
 #include "test.h"
 
-#define SECOND       50    /* of the server under test, in ms */
+#ifndef SECOND
+#define SECOND 50 /* of the server under test, in ms */
+#endif
 #define PATIENCE     15000 /* in ms: slower than this is as good as never */
 #define ALL_PATIENCE 300   /* in s */
 #define COUNT(array) (sizeof(array) / sizeof *(array))

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds the server with stand-ins for its calls, and runs the tests of faults. From the top:
 #
-#     sh tests/faults/run.sh          all tests; build/test_server must be there
+#     sh tests/faults/run.sh          all tests
 #     sh tests/faults/run.sh recv     the faults of one call
 #
 # CC, CFLAGS and LDFLAGS are taken from the environment. The last line is `N passed, N failed`.
@@ -19,18 +19,17 @@ case $flags in *sanitize*) heap= ;; *) heap=$here/heap.c ;; esac
 calls=$(sed -n 's/^CALL([^,]*, \([a-z_]*\),.*/\1/p; s/^OWN(\([a-z_]*\),.*/\1/p' $here/calls.h)
 wrap=
 for call in $calls server_run; do wrap="$wrap -Wl,--wrap=$call"; done
-build_server() { # $1 a second in ns, $2 the program
-    $cc "-DSERVER_SECOND=$1" $wrap $LDFLAGS -o "$2" $rooms $here/books.c $here/wrap.c $heap
-}
-build_server 200000000LL $out/server
-build_server 50000000 $out/server_for_the_suite # as test_server wants it
+second=200 # ms
+$cc -DSERVER_SECOND=${second}000000LL $wrap $LDFLAGS -o $out/server \
+    $rooms $here/books.c $here/wrap.c $heap
 
 # The names that the rooms leave to libc; those with a leading underscore are libc's own affair.
 for room in $rooms server.c; do $cc -c -o "$out/${room%.c}.o" "$room"; done
 nm -g $out/*.o | awk '$1 == "U" { used[$2] } $2 ~ /[TDB]/ { ours[$3] }
     END { for (name in used) if (!(name in ours) && name !~ /^_/) print name }' >$out/calls
 
-$cc $LDFLAGS -DSERVER_SECOND=200000000LL -o $out/faults $here/faults.c $here/walk.c
+$cc $LDFLAGS -DSECOND=$second -o $out/test_server tests/test_server.c
+$cc $LDFLAGS -DSERVER_SECOND=${second}000000LL -o $out/faults $here/faults.c $here/walk.c
 $cc $LDFLAGS -I. -o $out/table $here/table.c http.c json.c
 
 if [ $# -gt 0 ]; then exec $out/faults "$@"; fi
