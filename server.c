@@ -778,7 +778,7 @@ static void play_round(struct server *server) {
     tell_time(server);
     if (ready > 0) server->last_turn = server->now;
     take_turns(server, entries, ready);
-    if (full) {
+    if (full && ready >= 0) { /* else nobody was looked at, and who is idle is not known */
         sweep(server);
         spent = read_clock(CLOCK_PROCESS_CPUTIME_ID, spent) - spent;
         plan_full_round(server, spent, timeout != 0);
