@@ -503,7 +503,9 @@ static size_t answer_requests(struct server *server, struct connection *c, char 
     return used;
 }
 
-static bool would_block(void) { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR; }
+static bool would_block(void) {
+    return errno == EAGAIN || errno == EINTR || (EWOULDBLOCK != EAGAIN && errno == EWOULDBLOCK);
+}
 
 /* Sends text[*sent .. len), and moves *sent on. Returns false where the connection is broken, which
  * is closed. */
@@ -627,25 +629,21 @@ static void throw_away(struct server *server, struct connection *c) {
 }
 
 static void take_turn(struct server *server, struct connection *c) {
-    switch (c->state) {
-    case READING: read_requests(server, c); break;
-    case WRITING: write_rest(server, c); break;
-    case LINGERING: throw_away(server, c); break;
-    }
+    if (c->state == READING)
+        read_requests(server, c);
+    else if (c->state == WRITING)
+        write_rest(server, c);
+    else
+        throw_away(server, c);
 }
 
 static void end_overdue(struct server *server, struct connection *c) {
-    switch (c->state) {
-    case READING:
-        if (!c->partial) {
-            close_connection(server, c, NULL);
-            return;
-        }
+    if (c->state == READING && c->partial) {
         refuse(server, c, (struct str){c->buffer->in, c->buffer->in_len}, 408);
         end_turn(server, c, c->buffer->in, 0);
-        break;
-    case WRITING: close_connection(server, c, "the peer did not take the answer in time"); break;
-    case LINGERING: close_connection(server, c, NULL); break;
+    } else {
+        close_connection(server, c,
+                         c->state == WRITING ? "the peer did not take the answer in time" : NULL);
     }
 }
 
@@ -665,12 +663,13 @@ static bool rest_listener(struct server *server) {
 
 /* Writes an IP address, "unix" for others. IPv6 is written out in full (RFC 4291 section 2.2). */
 static void put_address(struct text *text, const union address *address) {
+    static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff}; /* section 2.5.5.2 */
     bool v6 = address->any.sa_family == AF_INET6;
     const unsigned char *ip =
         v6 ? address->v6.sin6_addr.s6_addr : (const unsigned char *)&address->v4.sin_addr.s_addr;
     if (!v6 && address->any.sa_family != AF_INET) {
         text_put(text, STR("unix"));
-    } else if (!v6 || IN6_IS_ADDR_V4MAPPED(&address->v6.sin6_addr)) {
+    } else if (!v6 || memcmp(ip, mapped, sizeof mapped) == 0) {
         for (int i = 0; i < 4; i++) {
             if (i > 0) text_put(text, STR("."));
             text_put_number(text, ip[i + (v6 ? 12 : 0)]);
@@ -712,8 +711,7 @@ static void sweep(struct server *server) {
         server->next_deadline = server->accept_due;
     else if (server->accept_due > 0)
         server->accept_due = 0, server->polled[0].events = POLLIN;
-    for (size_t i = server->count; i-- > 1;) {
-        if (i >= server->count) continue;
+    for (size_t i = server->count; i-- > 1;) { /* an end moves those behind alone */
         struct connection *c = server->table[i];
         if (server->now >= c->deadline || (server->stop_by && is_idle(server, c, MILLISECOND)))
             end_overdue(server, c);
@@ -737,7 +735,7 @@ static int sleep_time(const struct server *server, bool full) {
     if (!full && server->now >= server->look_due) return 1;
     if (!full) return milliseconds(server->look_due - server->now);
     if (server->now - server->last_turn < 4 * server->sleep_cost) return 0;
-    if (server->next_deadline == INT64_MAX && !server->stop_by) return -1;
+    if (server->next_deadline == INT64_MAX) return -1; /* nobody is there */
     return milliseconds(time < NAP_TIME || server->stop_by ? NAP_TIME : time);
 }
 
