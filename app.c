@@ -181,21 +181,24 @@ static void wrong_usage(char option, struct str what) {
     exit(2);
 }
 
-/* The number `text` says, from `least` to `most`. Any other text ends the program. */
-static uint64_t parse_number(char option, const char *text, uint64_t least, uint64_t most) {
+static void wrong_number(char option, uint64_t least, uint64_t most) {
     char room[80];
     struct text what = TEXT(room);
-    uint64_t number = 0;
-    const char *at = text;
-    while (*at >= '0' && *at <= '9' && number <= most)
-        number = number * 10 + (uint64_t)(*at++ - '0');
-    if (at > text && *at == '\0' && number >= least && number <= most) return number;
     text_put(&what, STR("takes a whole number from "));
     text_put_number(&what, least);
     text_put(&what, STR(" to "));
     text_put_number(&what, most);
     wrong_usage(option, text_str(&what));
-    return 0;
+}
+
+/* The number `text` says, from `least` to `most`. Any other text ends the program. */
+static uint64_t parse_number(char option, const char *text, uint64_t least, uint64_t most) {
+    uint64_t number = 0;
+    const char *at = text;
+    while (*at >= '0' && *at <= '9' && number <= most)
+        number = number * 10 + (uint64_t)(*at++ - '0');
+    if (at == text || *at || number < least || number > most) wrong_number(option, least, most);
+    return number;
 }
 
 static int64_t parse_seconds(char option, const char *text) {
