@@ -167,9 +167,8 @@ static enum json_type enter(struct json *json, enum json_type type) {
     return type;
 }
 
-static bool in_object(const struct json *json) {
-    return json->depth > 0 && json->objects >> (json->depth - 1) & 1;
-}
+/* Whether what is open is an object; something is. */
+static bool in_object(const struct json *json) { return json->objects >> (json->depth - 1) & 1; }
 
 static enum json_type leave(struct json *json) {
     enum json_type type = in_object(json) ? JSON_OBJECT_END : JSON_ARRAY_END;
