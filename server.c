@@ -711,7 +711,7 @@ static void sweep(struct server *server) {
         server->next_deadline = server->accept_due;
     else if (server->accept_due > 0)
         server->accept_due = 0, server->polled[0].events = POLLIN;
-    for (size_t i = server->count; i-- > 1;) { /* an end moves those behind alone */
+    for (size_t i = server->count; i-- > 1;) { /* who moves was looked at before */
         struct connection *c = server->table[i];
         if (server->now >= c->deadline || (server->stop_by && is_idle(server, c, MILLISECOND)))
             end_overdue(server, c);
