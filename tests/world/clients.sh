@@ -196,7 +196,7 @@ bench_h2load() {
 }
 
 start -a 127.0.0.1 -p 0 -q
-printf '%-36s %-9s %-9s %s\n' client 'logs in' greeted 'logs out'
+printf '\n%-36s %-9s %-9s %s\n' client 'logs in' greeted 'logs out'
 row 'curl -d' curl_d curl
 row 'curl --json' curl_json curl
 row 'curl -T -, in chunks' curl_T curl
