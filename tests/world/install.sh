@@ -24,11 +24,7 @@ others_may_use_it() {
 }
 
 # A program that runs cannot be written to.
-installs_over_running() {
-    server="$root/usr/bin/server"
-    start -a 127.0.0.1 -p 0 -q
-    run install && greets "$url"
-}
+installs_over_running() { run install && greets "$url"; }
 
 leaves_nothing() { run uninstall && files && [ -z "$(files)" ]; }
 
@@ -42,9 +38,11 @@ options_agree() {
 mkdir "$root"
 check 'It installs the server and its page below DESTDIR and PREFIX' installs
 check 'Others may run and read them, whatever the umask' others_may_use_it
+server="$root/usr/bin/server"
+start -a 127.0.0.1 -p 0 -q
 check 'It installs over a server that runs' installs_over_running
-check 'make uninstall leaves no file behind' leaves_nothing
 server=${SERVER:-./server}
+check 'make uninstall leaves no file behind' leaves_nothing
 check 'The page has every option of -h, and no other' options_agree
 if has mandoc; then
     check 'mandoc finds no fault with the page, whatever other pages there are' \

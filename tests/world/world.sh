@@ -2,7 +2,8 @@
 # built, together with programs that others wrote.
 #
 #     needs haproxy curl           ends the script with one line where a program is missing
-#     start -p 0 -q                runs the server; $pid, $name, $port and $url tell about it
+#     start -p 0 -q                runs the server; $pid, $name, $port and $url tell about it; not
+#                                  in a check, whose command is a process that forgets it
 #     adopt $!                     a program that is to end with the script, or earlier:
 #     end PID [SIGNAL]             sends it SIGTERM or SIGNAL, and waits for its end
 #     check "A sentence" command   passes where the command succeeds; what it said is shown if not
@@ -18,6 +19,7 @@ unset http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY
 passed=0 failed=0 children=''
 
 clean_up() {
+    trap - TERM # or the process below may miss the one it is sent, and hold on to our output
     for child in $children; do kill "$child"; done
     (sleep 5; kill -KILL $children) &
     for child in $children; do wait "$child"; done
