@@ -1,6 +1,6 @@
 /* server.c - the socket server: one process, one thread, one poll(2) loop.
  *
- *     bytes -> take_turn -> read_requests -> http_parse -> answer -> a handler -> http_write -> send_out
+ *     bytes -> take_turn -> read_requests -> http_parse -> answer -> a handler -> http_write -> send_some
  *
  * Memory. All of it is set aside by server_create. A request is read into one buffer and its answers
  * are written into another; all connections share the two, and are done with them before their turn
@@ -10,10 +10,10 @@
  *
  * Rounds. poll(2) costs what it is asked to look at, so the busy connections, those that asked within
  * the last second, stand in front of the idle ones. Most rounds are quick: they look at the front
- * alone, and sleep there until a full round is due. A full round looks at everyone, ends what is
- * overdue, and sorts the table anew. Beside load it may take a sixteenth of the time, and a quarter of
- * it where there is nothing else to do; after a longer silence it sleeps, on everyone. That costs
- * several times as much as a look, so there are no sleeps on everyone between one request and the next.
+ * alone, and sleep on it until a full round is due. A full round looks at everyone, ends what is
+ * overdue, and sorts the table anew. It is due after 16 times what the one before has cost, so that it
+ * takes a sixteenth of the time; after 4 times where nothing else is to do. To sleep on everyone costs
+ * several times as much as to look, so a full round sleeps only after a silence of 4 times that cost.
  *
  * Fairness. A turn reads READ_AT_ONCE bytes and answers the requests in them, unless one request
  * alone is larger; so no connection holds up the others for long.
