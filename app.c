@@ -175,20 +175,20 @@ static void say_all(int descriptor, const struct str pieces[STR_PIECES]) {
         if ((n = write(descriptor, line.s, line.len)) <= 0) return; /* who closed it has no need */
 }
 
-static void wrong_usage(char option, struct str what) {
+static int wrong_usage(char option, struct str what) {
     say(STDERR_FILENO, STR("server: -"), (struct str){&option, 1}, STR(": "), what,
         STR("; -h lists the options"));
-    exit(2);
+    return 2;
 }
 
-static void wrong_number(char option, uint64_t least, uint64_t most) {
+static int wrong_number(char option, uint64_t least, uint64_t most) {
     char room[80];
     struct text what = TEXT(room);
     text_put(&what, STR("takes a whole number from "));
     text_put_number(&what, least);
     text_put(&what, STR(" to "));
     text_put_number(&what, most);
-    wrong_usage(option, text_str(&what));
+    return wrong_usage(option, text_str(&what));
 }
 
 /* The number `text` says, from `least` to `most`. Any other text ends the program. */
@@ -197,7 +197,8 @@ static uint64_t parse_number(char option, const char *text, uint64_t least, uint
     const char *at = text;
     while (*at >= '0' && *at <= '9' && number <= most)
         number = number * 10 + (uint64_t)(*at++ - '0');
-    if (at == text || *at || number < least || number > most) wrong_number(option, least, most);
+    if (at == text || *at || number < least || number > most)
+        exit(wrong_number(option, least, most));
     return number;
 }
 
@@ -236,8 +237,8 @@ static void parse_options(struct options *options, int argc, char **argv) {
         case 'q': options->server.quiet = true; break;
         case 'h': print_help(options); exit(0);
         case 'V': say(STDOUT_FILENO, STR("server " VERSION)); exit(0);
-        case ':': wrong_usage((char)optopt, STR("a value is missing")); break;
-        default: wrong_usage((char)optopt, STR("there is no such option")); break;
+        case ':': exit(wrong_usage((char)optopt, STR("a value is missing")));
+        default: exit(wrong_usage((char)optopt, STR("there is no such option")));
         }
     }
     if (optind < argc) {
