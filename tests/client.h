@@ -127,6 +127,7 @@ struct setup {
     int err;             /* its standard error, in place of a file */
     int listener;        /* becomes its descriptor 3 ... */
     pid_t told;          /* ... and LISTEN_PID this, in place of its own */
+    const char *count;   /* ... and LISTEN_FDS this, in place of 1 */
     bool closed;         /* it has no standard descriptors */
 };
 
@@ -153,7 +154,7 @@ static inline void hand_over(const struct setup *setup) {
     char pid[24];
     if (!setup->listener) return;
     snprintf(pid, sizeof pid, "%ld", (long)(setup->told ? setup->told : getpid()));
-    setenv("LISTEN_FDS", "1", 1);
+    setenv("LISTEN_FDS", setup->count ? setup->count : "1", 1);
     setenv("LISTEN_PID", pid, 1);
     dup2(setup->listener, 3);
 }

@@ -109,6 +109,11 @@ static void test_passwords(void) {
             CHECK_CASE(!db_find_user(db, wrong[i].name, wrong[i].password, 0), wrong[i].why);
         db_destroy(db);
     }
+    TEST("where there are no users nobody is found") {
+        struct db *db = create(defaults(1, 1));
+        CHECK(!db_find_user(db, STR("foo"), STR("foo"), 0));
+        db_destroy(db);
+    }
     TEST("names and passwords have up to DB_NAME bytes, and each of them counts") {
         struct db *db = create(defaults(2, 2));
         char long_name[DB_NAME], other[DB_NAME];

@@ -108,6 +108,8 @@ static void test_failed_start(void) {
         CHECK(is_refused((struct setup){.options = "-a '' -p 0"}, 1, "listen"));
         CHECK(is_refused((struct setup){.options = "-a 192.0.2.1 -p 0"}, 1, "192.0.2.1"));
         CHECK(is_refused((struct setup){.options = "-a /no/such/folder/s"}, 1, strerror(ENOENT)));
+        snprintf(options, sizeof options, "-a /tmp/%0200d", 0);
+        CHECK(is_refused((struct setup){.options = options}, 1, strerror(ENAMETOOLONG)));
     }
     TEST("a file of users that is not there: status 1 and one line that names it") {
         snprintf(options, sizeof options, LOOPBACK "-u %s", path_of("none"));
@@ -473,6 +475,12 @@ static void test_listeners(void) {
     }
     TEST("a Unix socket that was handed over stays: it is the supervisor's") {
         check_path_handed_over(path_of("given"));
+    }
+    TEST("of several listening sockets that are handed over none is guessed") {
+        int port = 0, fd = listen_on(NULL, &port);
+        struct setup two = {.options = LOOPBACK, .listener = fd, .count = "2"};
+        CHECK(is_refused(two, 1, strerror(EINVAL)));
+        close(fd);
     }
     TEST("what is handed over and does not listen is refused with status 1") {
         int fd = open("/dev/null", O_RDWR);

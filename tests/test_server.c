@@ -6,7 +6,12 @@
  */
 #include "client.h"
 
+#define LAST(path) "GET " path " HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n"
+
 static struct child server; /* the one that most tests talk to */
+
+/* Where the server moves one byte a call, each request is half a message in flight for a while. */
+static bool comes_whole(void) { return !getenv("ONE_BYTE"); }
 
 /* ---- The example ---- */
 
@@ -55,6 +60,7 @@ static const struct {
     {"POST /login", "", "{}", 400, ASK_BOTH, NULL, "Set-C"},
     {"POST /login", "", "{\"username\":\"foo\"}", 400, ASK_BOTH, NULL, "Set-C"},
     {"POST /login", "", "{\"username\":\"foo\",\"password\":\"\"}", 400, ASK_BOTH, NULL, "Set-C"},
+    {"POST /login", "", "{\"username\":\"\",\"password\":\"foo\"}", 400, ASK_BOTH, NULL, "Set-C"},
     {"POST /login", "", "{\"username\":\"foo\",\"password\":7}", 400, NULL, NULL, "Set-C"},
     {"POST /login", "", "[\"foo\",\"foo\"]", 400, NULL, NULL, "Set-C"},
     {"POST /login", "", "username=foo&password=foo", 400, NO_JSON, NULL, "Set-C"},
@@ -359,6 +365,7 @@ static const struct {
     {400, "GET * HTTP/1.1\r\n" HOST "\r\n", "", 0, ""},
     {400, "GET /%00 HTTP/1.1\r\n" HOST "\r\n", "", 0, ""},
     {400, "GET /home HTTP/1.1\n", "", 0, ""},
+    {400, "\n", "", 0, ""},
     {400, "GET /home HTTP/1.1\r\n\r\n", "", 0, ""},
     {400, "GET /home HTTP/1.1\r\n" HOST HOST "\r\n", "", 0, ""},
     {400, "GET /home HTTP/1.1\r\n" HOST "A : b\r\n\r\n", "", 0, ""},
@@ -413,9 +420,49 @@ static void check_refused(size_t i) {
     hang_up(&client);
 }
 
+/* A login with a name and a password of so many bytes. */
+static int log_in_at_length(struct client *client, int name, int password) {
+    static const char start[] = "{\"username\": \"", middle[] = "\", \"password\": \"";
+    char request[1024];
+    size_t len = sizeof start + sizeof middle + (size_t)name + (size_t)password;
+    snprintf(request, sizeof request,
+             "POST /login HTTP/1.1\r\n" HOST "Content-Length: %zu\r\n\r\n%s%0*d%s%0*d\"}", len,
+             start, name, 0, middle, password, 0);
+    return ask(client, request);
+}
+
+static void check_long_path(void) {
+    char request[5000] = "GET /";
+    struct client client = dial(&server);
+    for (int i = 0; i < 1500; i++) strcpy(request + 5 + 3 * i, "%01"); /* "\u0001" in JSON */
+    strcat(request, " HTTP/1.1\r\n" HOST "\r\n");
+    CHECK(ask(&client, request) == 404);
+    CHECK(strcmp(client.body, NO_PAGE("...")) == 0);
+    CHECK(ask(&client, GET("/home")) == 401);
+    hang_up(&client);
+}
+
 static void test_refusals(void) {
     TEST("a bad request gets its status in the shape of all errors, then a clean end") {
         for (size_t i = 0; i < COUNT(refused); i++) check_refused(i);
+    }
+    TEST("a name and a password have 255 bytes at most") {
+        struct client client = dial(&server);
+        CHECK(log_in_at_length(&client, 255, 255) == 401);
+        CHECK(log_in_at_length(&client, 256, 1) == 400);
+        CHECK(log_in_at_length(&client, 1, 256) == 400);
+        CHECK(strcmp(client.body, ERROR("400", "Bad Request",
+                                        "Username and password have 255 bytes at most")) == 0);
+        hang_up(&client);
+    }
+    TEST("a path that no answer can hold is left out of it") { check_long_path(); }
+    if (comes_whole()) {
+        TEST("what comes along with a last request costs nobody its answer") {
+            struct client client = dial(&server);
+            CHECK(ask(&client, LAST("/") GET("/home")) == 404);
+            CHECK(hear(&client) == ENDED);
+            hang_up(&client);
+        }
     }
     TEST("a body that is too large costs nobody the answer: it is read, and no reset comes") {
         static char body[256 * 1024];
@@ -582,26 +629,30 @@ static void check_table_of_halves(void) {
     CHECK(strstr(small.complaints, "closed: "));
 }
 
-#define CROWD 24
-
-static void check_crowd(void) {
-    struct child small = start("-a 127.0.0.1 -p 0 -c 4");
+/* So many ask while the server is held, and then it gets the signals. Returns who is served. */
+static int serve_crowd(const struct child *child, int crowd, const int signals[]) {
     struct client client;
-    int fds[CROWD], served = 0;
-    kill(small.pid, SIGSTOP);
-    for (int i = 0; i < CROWD; i++) {
-        client = dial(&small);
+    int fds[100], served = 0;
+    kill(child->pid, SIGSTOP);
+    for (int i = 0; i < crowd; i++) {
+        client = dial(child);
         say(&client, GET("/home"));
         fds[i] = client.fd;
     }
-    kill(small.pid, SIGCONT);
-    for (int i = 0; i < CROWD; i++) {
+    for (; *signals; signals++) kill(child->pid, *signals);
+    for (int i = 0; i < crowd; i++) {
         client = (struct client){.fd = fds[i]};
         served += hear(&client) == 401;
         hang_up(&client);
     }
-    CHECK(served == CROWD);
-    CHECK(stop(&small, SIGTERM) == 0);
+    return served;
+}
+
+static void check_crowd(const char *options, int crowd) {
+    static const int signals[] = {SIGCONT, 0};
+    struct child own = start(options);
+    CHECK(serve_crowd(&own, crowd, signals) == crowd);
+    CHECK(stop(&own, SIGTERM) == 0);
 }
 
 static void check_pool(void) {
@@ -640,15 +691,20 @@ static void test_scarcity(void) {
     TEST("where the table is full of halves, the one that is in flight longest gives way") {
         check_table_of_halves();
     }
-    if (!getenv("ONE_BYTE")) { /* then none comes whole, and each needs a buffer */
-        TEST("where more come at once than the table holds, all are served") { check_crowd(); }
+    if (comes_whole()) {
+        TEST("where more come at once than the table holds, all are served") {
+            check_crowd("-a 127.0.0.1 -p 0 -c 4", 24);
+        }
+        TEST("where more come at once than a round takes in, all are served") {
+            check_crowd("-a 127.0.0.1 -p 0", 100);
+        }
         TEST("where all buffers are taken, the half that has one longest gives way") {
             check_pool();
         }
     }
     TEST("nobody gets answers that another client did not take") {
         struct client slow = stall(), client = dial(&server);
-        CHECK(ask(&client, "GET /own HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n") == 404);
+        CHECK(ask(&client, LAST("/own")) == 404);
         CHECK(strcmp(client.body, NO_PAGE("/own")) == 0);
         CHECK(hear(&client) == ENDED);
         hang_up(&client);
@@ -707,6 +763,18 @@ static void test_stop(void) {
         check_stop(SIGTERM);
     }
     TEST("SIGINT ends the server just so") { check_stop(SIGINT); }
+    TEST("who has connected by the end is served, as far as there are places") {
+        static const int signals[] = {SIGTERM, SIGCONT, 0};
+        struct child small = start("-a 127.0.0.1 -p 0 -c 4");
+        struct client idle = dial(&small);
+        CHECK(ask(&idle, GET("/home")) == 401);
+        CHECK(serve_crowd(&small, 8, signals) >= 3);
+        CHECK(wait_for_end(&small) == 0);
+        hang_up(&idle);
+        struct child large = start("-a 127.0.0.1 -p 0");
+        CHECK(serve_crowd(&large, 8, signals) == 8);
+        CHECK(wait_for_end(&large) == 0);
+    }
     TEST("what is in flight has five seconds to finish") {
         int64_t time = time_stop(true, 1);
         CHECK(time >= 5 * SECOND * 9 / 10 && time < 100 * SECOND);

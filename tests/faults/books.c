@@ -17,7 +17,7 @@ void __wrap_server_run(struct server *server);
 int *allocations;
 static const struct server *watched;
 static size_t buffers, others; /* how many there are; descriptors that are no connection's */
-static int highest = 19;       /* descriptor that was ever open, or more */
+static int highest = 11;       /* descriptor that was ever open, or more */
 static bool has_changed = true;
 
 void note_descriptor(int fd) {

@@ -56,7 +56,7 @@ CALL(int, isatty, (int fd), (fd), 0, GOES_ON, EBADF, ENOTTY)
 CALL(int, lstat, (const char *path, struct stat *to), (path, to), -1, EITHER, EACCES, EIO, ELOOP,
      ENAMETOOLONG, ENOENT, ENOTDIR, EOVERFLOW)
 CALL(int, pipe, (int ends[2]), (ends), -1, REFUSES, EMFILE, ENFILE)
-CALL(ssize_t, read, (int fd, void *at, size_t len), (fd, at, at_once(len)), -1, REFUSES, EAGAIN,
+CALL(ssize_t, read, (int fd, void *at, size_t len), (fd, at, to_be_read(len)), -1, REFUSES, EAGAIN,
      EBADF, EINTR, EIO, EISDIR, ENOBUFS, ENOMEM, ENXIO, EOVERFLOW)
 CALL(char *, ttyname, (int fd), (fd), NULL, GOES_ON, EBADF, EMFILE, ENFILE, ENOTTY)
 CALL(int, unlink, (const char *path), (path), -1, EITHER, EACCES, EBUSY, ELOOP, ENAMETOOLONG,

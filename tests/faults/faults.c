@@ -28,6 +28,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -478,8 +479,8 @@ static void print_rows(const char *only) {
         int errors = 0, tried = row->starts + row->serving + row->stopping;
         if (only && strcmp(only, row->name) != 0) continue;
         while (row->errors[errors]) errors++;
-        printf("%-13s %6d  %6d %7d  %7d %5d  %8d\n", row->name, errors, row->starts,
-               row->refusals, row->serving, row->lost, row->stopping);
+        printf("%-13s %6d  %6d %7d  %7d %5d  %8d\n", row->name, errors, row->starts, row->refusals,
+               row->serving, row->lost, row->stopping);
         snprintf(name, sizeof name, "%s was made to fail", row->name);
         TEST(name) CHECK(tried > 0);
         all += tried;
@@ -579,6 +580,32 @@ static void test_descriptors(void) {
     }
 }
 
+static void test_limits(void) {
+    TEST("a server may have fewer descriptors than it wants, and has fewer connections then") {
+        /* With as many as it wants, after it has asked; with a few; with too few for any but one. */
+        static const int limits[] = {40, 20, 16};
+        for (int i = 0; i < 3; i++) {
+            clear_plan();
+            start(usual, (struct extras){.descriptors = (rlim_t)limits[i]});
+            struct client first = dial();
+            struct pollfd gave_way = {first.fd, POLLIN, 0};
+            CHECK(is_served() && is_served());
+            CHECK(poll(&gave_way, 1, 0) == (limits[i] == 16));
+            hang_up(&first);
+            expect_good_end();
+        }
+    }
+}
+
+static void test_entropy(void) {
+    TEST("a source of entropy that is empty is no source: the start fails, and says so") {
+        clear_plan();
+        plan->empty = true;
+        CHECK(!start(usual, (struct extras){0}));
+        expect_cause(&rows[CALL_read], EIO);
+    }
+}
+
 /* A listening socket file with as many waiting as it takes, so that one more would have to wait. */
 static void leave_crowded_socket(int fds[8]) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -651,6 +678,8 @@ int main(int argc, char **argv) {
         test_storms();
         test_clocks();
         test_descriptors();
+        test_limits();
+        test_entropy();
         test_crowded_socket();
         test_table();
     }

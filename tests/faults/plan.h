@@ -29,6 +29,7 @@ struct plan {
     bool at[PHASES], fails[CALLS];
     int first, last, every, error;
     size_t most;         /* bytes that a call moves at once; 0 is no limit */
+    bool empty;          /* what is read has no bytes */
     long long ahead;     /* ns that the monotonic clock is put forward */
     long long wall_jump; /* seconds that the wall clock is set forward */
 

@@ -58,6 +58,8 @@ static size_t at_once(size_t len) {
     return most && len > most && !over ? most : len;
 }
 
+static size_t to_be_read(size_t len) { return the_plan()->empty ? 0 : at_once(len); }
+
 #define CALL(type, name, parameters, arguments, failure, ...)                                      \
     type __real_##name parameters;                                                                 \
     type __wrap_##name parameters;                                                                 \
