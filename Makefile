@@ -9,6 +9,10 @@ DESTDIR =
 BIN = $(DESTDIR)$(PREFIX)/bin
 MAN = $(DESTDIR)$(PREFIX)/share/man/man8
 
+# Guards: addresses by chance, a watched stack, checked copies, tables that nobody can write to.
+HARD_CC = -fPIE -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
+HARD_LD = -pie -Wl,-z,relro,-z,now,-z,noexecstack
+
 ROOMS = app.c server.c http.c json.c db.c sha1.c
 OBJECTS = app.o server.o http.o json.o db.o sha1.o
 HEADERS = server.h http.h json.h db.h sha1.h str.h
@@ -23,6 +27,9 @@ server: $(OBJECTS)
 $(OBJECTS): $(HEADERS)
 .c.o:
 	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+hardened:
+	$(BUILD) $(HARD_CC) $(HARD_LD) -o server $(ROOMS)
 
 run: server
 	./server
@@ -50,6 +57,7 @@ clean:
 	rm -rf server *.o build
 help:
 	@echo 'make          builds ./server; CC= and CFLAGS= choose the compiler'
+	@echo 'make hardened builds it with the guards that compilers have; CC=gcc or clang'
 	@echo 'make run      serves the example on port 8080'
 	@echo 'make test     builds and runs the tests'
 	@echo 'make install  to PREFIX (/usr/local) below DESTDIR; make uninstall takes it back'

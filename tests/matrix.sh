@@ -6,27 +6,28 @@
 # Each row is built from a copy of the sources in build/matrix, with warnings as errors, and prints
 # one line. A row whose compiler or watcher is not installed is named and skipped. ROW picks rows
 # by the start of their names. A row that fails shows the first lines of what it said; all of
-# it is in build/matrix/ROW.log. Five minutes.
+# it is in build/matrix/ROW.log. LANES rows, two if it is not set, are tried at a time: two to three
+# minutes.
 strict='-std=c99 -pedantic -Wall -Wextra -Werror'
-hard='-fPIE -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3'
+hard=$(sed -n 's/^HARD_[A-Z]* = //p' Makefile | tr '\n' ' ')
 watched='-O1 -g -fno-sanitize-recover=all'
 top=build/matrix
 picked=$*
-passed=0 failed=0
 
-# NAME|CC|CFLAGS|LDFLAGS
+# NAME|CC|CFLAGS, the longest first
 rows() {
     cat <<END
-gcc -O0|gcc|-O0|
-gcc -O2|gcc|-O2|
-gcc -O3 -flto|gcc|-O3 -flto|
-clang -O0|clang|-O0|
-clang -O2|clang|-O2|
-clang -O3 -flto|clang|-O3 -flto|
-addresses, leaks and undefined behaviour|gcc|$watched -fsanitize=address,undefined|
-unset memory|clang|$watched -fsanitize=memory|
-hardened|gcc|-O2 $hard|-pie -Wl,-z,relro,-z,now,-z,noexecstack
-valgrind|gcc|-O1 -g|
+valgrind|gcc|-O1 -g
+addresses, leaks and undefined behaviour|gcc|$watched -fsanitize=address,undefined
+unset memory|clang|$watched -fsanitize=memory
+gcc -O0|gcc|-O0
+gcc -O2|gcc|-O2
+gcc -O3 -flto|gcc|-O3 -flto
+clang -O0|clang|-O0
+clang -O2|clang|-O2
+clang -O3 -flto|clang|-O3 -flto
+hardened with gcc|gcc|-O2 $hard
+hardened with clang|clang|-O2 $hard -Wno-unused-command-line-argument
 END
 }
 
@@ -38,8 +39,7 @@ is_picked() {
 
 # Whether a program can be built so.
 can_build() {
-    echo 'int main(void) { return 0; }' >$top/try.c
-    $1 $2 $3 -o $top/try $top/try.c 2>/dev/null
+    $1 $2 -o "$3" $top/try.c 2>/dev/null
 }
 
 copy_sources() {
@@ -80,32 +80,53 @@ run_tests() { eval "$(make -n test | tail -n 1)"; }
 
 run_row() (
     cd "$2" || exit
-    make -s CC="$3" CFLAGS="$strict $4" LDFLAGS="$5" server programs || exit
+    make -s CC="$3" CFLAGS="$strict $4" server programs || exit
     [ "$1" = valgrind ] && watch_programs
     run_tests
     [ "$1" = valgrind ] && complain
 )
 
-mkdir -p $top
-rows >$top/rows
-while IFS='|' read -r name cc flags link; do
-    is_picked "$name" || continue
-    printf '%-40s ' "$name"
-    if ! can_build "$cc" "$flags" "$link" || { [ "$name" = valgrind ] && ! valgrind --version; }
+# NAME CC CFLAGS: tries a row, says what came of it, and notes whether it was well.
+try_row() {
+    folder=$top/$(echo "$1" | tr -c 'a-z0-9\n' _)
+    if ! can_build "$2" "$3" "$folder.try" || { [ "$1" = valgrind ] && ! valgrind --version; }
     then
-        echo 'skipped: not installed'
-        continue
+        printf '%-40s skipped: not installed\n' "$1" >&2
+        return
     fi >/dev/null
-    folder=$top/$(echo "$name" | tr -c 'a-z0-9\n' _)
     copy_sources "$folder"
     start=$(date +%s)
-    run_row "$name" "$folder" "$cc" "$flags" "$link" >"$folder.log" 2>&1 </dev/null
+    run_row "$1" "$folder" "$2" "$3" >"$folder.log" 2>&1 </dev/null
     last=$(tail -n 1 "$folder.log")
-    echo "$last, $(($(date +%s) - start)) s"
+    printf '%-40s %s, %s s\n' "$1" "$last" $(($(date +%s) - start))
     case $last in
-    [1-9]*' passed, 0 failed') passed=$((passed + 1)) ;;
-    *) failed=$((failed + 1)) && grep -v 'passed, ' "$folder.log" | uniq | head -n 20 ;;
+    [1-9]*' passed, 0 failed') echo passed >>$top/results ;;
+    *)
+        echo failed >>$top/results
+        grep -v 'passed, ' "$folder.log" | uniq | head -n 20
+        ;;
     esac
-done <$top/rows
-echo "$passed passed, $failed failed"
-[ $failed -eq 0 ]
+}
+
+# Tries row after row that nobody else has taken: whoever makes its folder has.
+run_lane() {
+    number=0
+    while IFS='|' read -r name cc flags; do
+        number=$((number + 1))
+        is_picked "$name" && mkdir "$top/taken/$number" 2>/dev/null && try_row "$name" "$cc" "$flags"
+    done <$top/rows
+}
+
+rm -rf $top
+mkdir -p $top/taken
+rows >$top/rows
+: >$top/results
+echo 'int main(void) { return 0; }' >$top/try.c
+lane=0
+while [ $lane -lt "${LANES:-2}" ]; do
+    run_lane 2>&1 &
+    lane=$((lane + 1))
+done
+wait
+echo "$(grep -c passed $top/results) passed, $(grep -c failed $top/results) failed"
+! grep -q failed $top/results
