@@ -457,7 +457,7 @@ bool http_is_cross_site(const struct http_request *req) {
     if (site.s) return !str_equal(site, STR("same-origin")) && !str_equal(site, STR("none"));
     struct str origin = http_field(req, STR("Origin"));
     if (!origin.s) return false;
-    for (size_t i = 0; i + 3 <= origin.len; i++) /* scheme "://" host [ ":" port ] (RFC 6454) */
+    for (size_t i = 1; i + 3 <= origin.len; i++) /* scheme "://" host [ ":" port ] (RFC 6454) */
         if (memcmp(origin.s + i, "://", 3) == 0)
             return !same_name((struct str){origin.s + i + 3, origin.len - i - 3}, req->host);
     return true;

@@ -831,6 +831,8 @@ static void test_cross_site(void) {
         {"Origin: a\r\n", true, "no origin"},
         {"Origin:\r\n", true, "no origin"},
         {"Origin: ://\r\n", true, "no origin"},
+        {"Origin: ://a\r\n", true, "no scheme"},
+        {"Origin: http:/.a\r\n", true, "no origin"},
     };
     TEST("a browser's request for another site's page is known by Sec-Fetch-Site, else by Origin") {
         for (size_t i = 0; i < COUNT(cases); i++) {
