@@ -539,6 +539,16 @@ static void test_memory(void) {
         CHECK(db_memory(&many) > db_memory(&few) + 65536 * sizeof(struct session));
         CHECK(db_memory(&many) - db_memory(&few) <= 65536 * 128);
     }
+    TEST("a user costs a part of the index, and a row of user_sessions where there is none to "
+         "share") {
+        struct db_options one = defaults(1, 65536), many = defaults(65536, 65536);
+        struct db_options none = defaults(65536, 1);
+        CHECK(db_memory(&many) == db_memory(&one) + 65535 * sizeof(struct user *));
+        CHECK(db_memory(&none) == db_memory(&many));
+        struct db_options twice = defaults(65536, 131072);
+        CHECK(db_memory(&twice) - db_memory(&many) ==
+              65536 * (sizeof(struct session) + sizeof(void *)));
+    }
     TEST("a user's row holds no password, nor anything that tells who has the same one") {
         struct db *db = create(defaults(2, 2));
         struct str password = STR("correct horse");
