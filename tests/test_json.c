@@ -321,6 +321,7 @@ static void test_utf8(void) {
         {STR_INIT("\xe2\x82"), false, "two bytes of three"},
         {STR_INIT("\xf0\x9f\x98"), false, "three bytes of four"},
         {STR_INIT("\xc3(z"), false, "the second byte is none"},
+        {STR_INIT("\xc3\x7f"), false, "the second byte is none"},
         {STR_INIT("\xc3\xc0"), false, "the second byte begins another"},
         {STR_INIT("\xe2(\xac"), false, "the second byte is none"},
         {STR_INIT("\xe2\x82(z"), false, "the third byte is none"},
