@@ -2,7 +2,7 @@
  *
  *     faults              all tests
  *     faults CALL         the faults of one call alone, such as `faults recv`
- *     faults -q           each fault at the first call alone: seconds, not a minute
+ *     faults -q           a few faults of each call: a few seconds, not a minute
  *     faults -1 COMMAND   runs COMMAND with servers that move one byte a call
  *
  * Each call in calls.h fails at its first, second, third ... call, until there is none more, with
@@ -386,11 +386,13 @@ static bool fail_stopping(struct row *row, int error, int first, int last) {
 
 typedef bool attempt(struct row *row, int error, int first, int last);
 
-static int most_calls = INT_MAX; /* that are made to fail one after another */
+static bool quick; /* one error at all calls of the start, three at the first call afterwards */
 
 /* Every error, once and for good, at the first, second, third ... call until there is none. */
 static void try_all(struct row *row, attempt *try) {
-    for (const int *error = row->errors; *error; error++) {
+    int most_errors = !quick ? INT_MAX : try == fail_at_start ? 1 : 3;
+    int most_calls = quick && try != fail_at_start ? 1 : INT_MAX;
+    for (const int *error = row->errors; *error && error - row->errors < most_errors; error++) {
         for (int for_good = 0; for_good < 2; for_good++) {
             int n = 1;
             while (!test_is_bad && n <= most_calls && try(row, *error, n, for_good ? FOR_GOOD : n))
@@ -665,10 +667,10 @@ static int run_with_one_byte(char **command) {
 
 int main(int argc, char **argv) {
     const char *only = argc > 1 ? argv[1] : NULL;
-    bool quick = only && strcmp(only, "-q") == 0;
     open_plan(0);
     if (argc > 2 && strcmp(only, "-1") == 0) return run_with_one_byte(argv + 2);
-    if (quick) most_calls = 1, only = NULL;
+    quick = only && strcmp(only, "-q") == 0;
+    if (quick) only = NULL;
     setvbuf(stdout, NULL, _IOLBF, 0);
     write_users();
     rows = map_file(ROWS_FILE, sizeof table);

@@ -9,13 +9,15 @@
 A mutant is a room in which one operator, constant or condition is another one. It is compiled into
 the test programs, the room's own first, and counts as killed by the first one that fails, crashes
 or does not end in time. A mutant that compiles to the same code as the original is none. Those that
-nobody kills are listed at the end; what stands in `equivalent` with a reason is left out.
+nobody kills are listed at the end, in the form in which they would stand in `equivalent`; what stands
+there, with a reason, is left out.
 
 Exit status 1 where less than 95 of 100 are killed. Needs the sources, cc and nothing else; all
 files go to build/mutants.
 """
 import argparse
 import concurrent.futures
+import contextlib
 import os
 import pathlib
 import random
@@ -33,7 +35,9 @@ ROOMS = ["app.c", "server.c", "http.c", "json.c", "db.c", "sha1.c"]
 CC = [os.environ.get("CC", "cc"), "-std=c99", "-O1", "-w", "-I", str(TOP)]
 SHORT = "-DSERVER_SECOND=50000000"  # as the tests of the server want it
 LONG = "-DSERVER_SECOND=200000000LL"  # as the faults want it
+WATCHED = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 GOAL = 95  # of 100
+GROUPS = set()  # of the test programs that run now
 
 # What is put in an operator's place. They stand between blanks: the sources are formatted so.
 OPERATORS = {
@@ -60,14 +64,15 @@ class Mutant:
     """One change: text[start:end] of a room becomes `new`."""
 
     def __init__(self, room, text, start, end, new):
-        self.room, self.start, self.end, self.new = room, start, end, new
-        self.line = text.count("\n", 0, start) + 1
-        self.source = text.split("\n")[self.line - 1].strip()
-        self.change = f"{text[start:end]} -> {new}"
+        self.room, self.line = room, text.count("\n", 0, start) + 1
         self.text = text[:start] + new + text[end:]
+        functions = re.findall(r"^\w[^\n;]*?(\w+)\(", text[:start], re.MULTILINE)
+        before = text[text.rfind("\n", 0, start) + 1 : start].lstrip()
+        behind = text[end : text.find("\n", end)]
+        self.what = f"{functions[-1] if functions else 'top'}: {before}[{text[start:end]} -> {new}]{behind}"
 
     def __str__(self):
-        return f"{self.room}:{self.line}: {self.change}: {self.source}"
+        return f"{self.room} {self.what}"
 
 
 def closing(text, at):
@@ -117,13 +122,9 @@ def mutants_of(room):
 
 
 def equivalents():
-    """(room, change, source line) of what is known to change nothing; see the file's head."""
-    known = set()
-    for line in (TOP / "tests/mutate/equivalent").read_text().splitlines():
-        if line and line[0] not in "# ":
-            room, change, source = line.split(": ", 2)
-            known.add((room, change, source.strip()))
-    return known
+    """What is known to change nothing, as (room, what); see the file's head."""
+    lines = (TOP / "tests/mutate/equivalent").read_text().splitlines()
+    return {tuple(line.split(" ", 1)) for line in lines if line and line[0] != "#"}
 
 
 # ---- Building and running ----
@@ -159,76 +160,111 @@ def passes(command, folder, seconds):
         command, cwd=folder, env=env, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
+    GROUPS.add(child.pid)
     timer = threading.Timer(seconds, end_all, (child.pid,))
     timer.start()
     failed = any(b"FAIL" in line for line in child.stdout)
     timer.cancel()
     end_all(child.pid)
+    GROUPS.discard(child.pid)
     return not failed and child.wait() == 0
+
+
+def give_up(*_):
+    """Told to stop: a mutant may never end by itself."""
+    for group in list(GROUPS):
+        end_all(group)
+    os._exit(1)
 
 
 class Tests:
     """The test programs, to be linked with a room that is broken, and their usual time."""
 
-    # Those of each room, the quickest first.
+    # Those of each room, the quickest first; with a plus: watched by the sanitizers.
     NAMES = {
-        "app.c": ["options", "server", "faults"],
-        "server.c": ["table", "server", "options", "faults"],
-        "http.c": ["http", "compare", "table", "server"],
-        "json.c": ["json", "server"],
-        "db.c": ["db", "options", "server"],
-        "sha1.c": ["sha1", "db"],
+        "app.c": ["options", "server", "faults", "options+"],
+        "server.c": ["table", "server", "options", "faults", "table+", "server+"],
+        "http.c": ["http", "compare", "http+", "table", "server"],
+        "json.c": ["json", "json+", "server"],
+        "db.c": ["db", "db+", "options", "server", "faults"],
+        "sha1.c": ["sha1", "sha1+", "db"],
     }
 
     def __init__(self):
         shutil.rmtree(WORK, ignore_errors=True)
-        WORK.mkdir(parents=True)
+        (WORK / "watched").mkdir(parents=True)
         for room in ROOMS:
             compile_room(TOP / room, self.original(room), SHORT)
+            compile_room(TOP / room, self.original(room, True), SHORT, *WATCHED)
         for name in ("server", "options"):
             run([*CC, "-o", str(WORK / f"test_{name}"), str(TOP / f"tests/test_{name}.c")])
         sources = [str(TOP / "tests/faults" / name) for name in ("faults.c", "walk.c")]
         run([*CC, LONG, "-o", str(WORK / "faults"), *sources])
+        self.once = threading.Lock()
         calls = (TOP / "tests/faults/calls.h").read_text()
         names = re.findall(r"^(?:CALL\([^,]*, |OWN\()(\w+),", calls, re.MULTILINE)
         self.wrap = [f"-Wl,--wrap={name}" for name in [*names, "server_run"]]
         self.seconds = {}
 
     @staticmethod
-    def original(room):
-        return WORK / room.replace(".c", ".o")
+    def original(room, watched=False):
+        return WORK / ("watched" if watched else "") / room.replace(".c", ".o")
+
+    def objects(self, room, folder, watched):
+        """The object of each room, that of `room` from the folder."""
+        objects = {other: self.original(other, watched) for other in ROOMS}
+        objects[room] = folder / ("watched.o" if watched else "plain.o")
+        if not objects[room].exists():
+            compile_room(folder / room, objects[room], SHORT, *(WATCHED if watched else []))
+        return {other: str(path) for other, path in objects.items()}
+
+    def object_of(self, source, room, folder, *flags):
+        """The object of a source among the tests, made once; anew where it includes the mutant."""
+        includes = {"tests/faults/table.c": "server.c", "tests/faults/books.c": "server.c"}
+        place = WORK
+        if includes.get(source) == room:  # it finds ../../server.c beside the copy
+            place = folder
+            if not (folder / "tests/faults").exists():
+                shutil.copytree(TOP / "tests/faults", folder / "tests/faults")
+                shutil.copy(TOP / "tests/test.h", folder / "tests")
+        name = "+".join([source.replace("/", "_"), *flags]).replace("/", "_")
+        to = place / f"{name[:200]}.o"
+        with self.once if place == WORK else contextlib.nullcontext():
+            if not to.exists():
+                compile_room((TOP if place == WORK else folder) / source, to, *flags)
+        return str(to)
+
+    def build_faults(self, room, folder, rooms):
+        (folder / "build/faults").mkdir(parents=True)
+        (folder / "build/faults/calls").touch()  # who calls what is not asked here
+        names = ["books.c", "wrap.c", "heap.c"]
+        parts = [self.object_of(f"tests/faults/{name}", room, folder, LONG) for name in names]
+        run([*CC, *self.wrap, "-o", str(folder / "build/faults/server"), *parts, *rooms])
 
     def build(self, name, room, folder):
         """Links the program `name` with the room in `folder`. Returns how it is called."""
-        objects = {other: str(self.original(other)) for other in ROOMS}
-        objects[room] = str(folder / "room.o")
+        flags = WATCHED if name.endswith("+") else []
+        objects = self.objects(room, folder, name.endswith("+"))
+        name = name.rstrip("+")
+        source = f"tests/test_{name}.c"
         rooms = [objects[other] for other in ("http.c", "json.c", "db.c", "sha1.c")]
-        program, faults = str(folder / name), folder / "tests/faults"
         if name in ("server", "options"):
-            run([*CC, "-o", str(folder / "server"), *objects.values()])
+            run([*CC, *flags, "-o", str(folder / "server"), *objects.values()])
             return [str(WORK / f"test_{name}")]
-        if name == "compare":
-            source = TOP / "tests/model/compare.c"
-            run([*CC, "-DHTTP_BUFFER=2048", "-o", program, str(source), str(folder / room)])
-            return [program]
-        if name in ("table", "faults") and not faults.exists():  # they include ../../server.c
-            shutil.copytree(TOP / "tests/faults", faults)
-            shutil.copy(TOP / "tests/test.h", folder / "tests")
-            if room != "server.c":
-                shutil.copy(TOP / "server.c", folder)
         if name == "faults":
-            (folder / "build/faults").mkdir(parents=True)
-            (folder / "build/faults/calls").touch()  # who calls what is not asked here
-            sources = [str(faults / part) for part in ("books.c", "wrap.c", "heap.c")]
-            output = ["-o", str(folder / "build/faults/server")]
-            run([*CC, LONG, *self.wrap, *output, *sources, objects["app.c"], *rooms])
-            return [str(WORK / "faults"), "-q"]
-        source = faults / "table.c" if name == "table" else TOP / f"tests/test_{name}.c"
-        run([*CC, "-o", program, str(source), *rooms])
-        return [program]
+            self.build_faults(room, folder, [objects["app.c"], *rooms])
+            return [str(WORK / name), "-q"]
+        if name == "table":
+            source = "tests/faults/table.c"
+        if name == "compare":  # it wants a small buffer
+            source, rooms = "tests/model/compare.c", [str(folder / room)]
+            flags = ["-DHTTP_BUFFER=2048"]
+        test = self.object_of(source, room, folder, *flags)
+        run([*CC, *flags, "-o", str(folder / name), test, *rooms])
+        return [str(folder / name)]
 
     def limit(self, name):
-        return 10 + 4 * self.seconds[name]
+        return 2 + 4 * self.seconds[name]
 
     def measure(self):
         """All programs must pass with the original."""
@@ -236,7 +272,6 @@ class Tests:
             folder = WORK / "try"
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
-            shutil.copy(self.original(room), folder / "room.o")
             shutil.copy(TOP / room, folder)
             for name in self.NAMES[room]:
                 command, start = self.build(name, room, folder), time.monotonic()
@@ -254,9 +289,9 @@ def try_mutant(tests, number, mutant):
     source = folder / mutant.room
     source.write_text(mutant.text)
     try:
-        if not compile_room(source, folder / "room.o", SHORT):
+        if not compile_room(source, folder / "plain.o", SHORT):
             return "invalid"
-        if (folder / "room.o").read_bytes() == tests.original(mutant.room).read_bytes():
+        if (folder / "plain.o").read_bytes() == tests.original(mutant.room).read_bytes():
             return "invalid"
         for name in tests.NAMES[mutant.room]:
             if not passes(tests.build(name, mutant.room, folder), folder, tests.limit(name)):
@@ -272,7 +307,7 @@ def try_mutant(tests, number, mutant):
 def report(results):
     survivors = sorted((m for m, by in results if by == "none"), key=lambda m: (m.room, m.line))
     for mutant in survivors:
-        print(f"survives  {mutant}")
+        print(f"survives at line {mutant.line}:\n{mutant}")
     print(f"{'room':9} {'mutants':>7} {'killed':>7} {'of 100':>7}   by")
     for room in [*ROOMS, "all"]:
         of_room = [by for m, by in results if by != "invalid" and room in (m.room, "all")]
@@ -291,10 +326,15 @@ def main():
     parser.add_argument("-r", choices=ROOMS, action="append", help="a room; several may be given")
     parser.add_argument("-j", type=int, default=2, help="at once")
     options = parser.parse_args()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, give_up)
     known = equivalents()
-    mutants = [m for room in options.r or ROOMS for m in mutants_of(room)]
-    mutants = [m for m in mutants if (m.room, m.change, m.source) not in known]
-    print(f"{len(mutants)} mutants there are")
+    everyone = [m for room in ROOMS for m in mutants_of(room)]
+    for line in known - {(m.room, m.what) for m in everyone}:
+        print("in `equivalent`, but no longer a mutant:", *line)
+    rooms = options.r or ROOMS
+    mutants = [m for m in everyone if m.room in rooms and (m.room, m.what) not in known]
+    print(f"{len(mutants)} mutants there are beside the equivalent ones", flush=True)
     random.Random(options.s).shuffle(mutants)
     tests = Tests()
     tests.measure()
@@ -305,7 +345,7 @@ def main():
         for done in concurrent.futures.as_completed(tries):
             results.append((tries[done], done.result()))
             if done.result() == "none":
-                print(f"survives so far ({len(results)} tried)  {tries[done]}", flush=True)
+                print(f"survives so far ({len(results)} tried): {tries[done]}", flush=True)
     sys.exit(0 if report(results) else 1)
 
 
