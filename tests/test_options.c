@@ -70,6 +70,12 @@ static void test_start(void) {
         CHECK(wait_for_end(&child) == 0 && strcmp(child.complaints, "") == 0);
         CHECK(is_one_line(child.said) && strncmp(child.said, "server ", 7) == 0);
     }
+    TEST("without -p the port is 8080") {
+        struct child child = start("-a 127.0.0.1");
+        bool taken = strstr(complaints(&child), strerror(EADDRINUSE));
+        CHECK(taken || child.port == 8080);
+        CHECK(stop(&child, SIGTERM) == taken);
+    }
     TEST("a wrong option ends with status 2 and one line that names it") {
         for (size_t i = 0; i < COUNT(wrong); i++)
             CHECK_CASE(is_refused((struct setup){.options = wrong[i].options}, 2, wrong[i].why),

@@ -13,6 +13,12 @@ static struct child server; /* the one that most tests talk to */
 /* Where the server moves one byte a call, each request is half a message in flight for a while. */
 static bool comes_whole(void) { return !getenv("ONE_BYTE"); }
 
+/* In seconds of the server, with a tenth to spare. */
+static bool is_between(int64_t since, int64_t least, int64_t most) {
+    int64_t time = read_clock() - since;
+    return time >= least * SECOND * 9 / 10 && time <= most * SECOND;
+}
+
 /* ---- The example ---- */
 
 static void make_request(char *to, size_t room, const char *line, const char *fields,
@@ -218,6 +224,17 @@ static void check_persistence(size_t i) {
     hang_up(&client);
 }
 
+/* Whether the server's descriptor goes sooner than one that lingers. */
+static bool is_closed_at_once(void) {
+    int before = count_descriptors(&server);
+    struct client client = dial(&server);
+    CHECK(ask(&client, LAST("/home")) == 401 && hear(&client) == ENDED);
+    int64_t since = read_clock();
+    while (count_descriptors(&server) != before && is_between(since, 0, 1)) pause_us(100);
+    hang_up(&client);
+    return count_descriptors(&server) == before;
+}
+
 /* Says `bytes` from a process of its own, so that nobody waits for us to read the answers. */
 static pid_t say_aside(struct client *client, const char *bytes, size_t len) {
     pid_t pid = fork();
@@ -316,6 +333,11 @@ static void check_splits(void) {
 static void test_connections(void) {
     TEST("a connection stays where the request lets it, and the answer says what becomes of it") {
         for (size_t i = 0; i < COUNT(persistence); i++) check_persistence(i);
+    }
+    TEST("after the last answer the connection is closed at once, where nothing more has come") {
+        int tries = 5; /* machines have their moods */
+        while (tries > 0 && !is_closed_at_once()) tries--;
+        CHECK(tries > 0);
     }
     TEST("requests that come in one write are answered in their order") { check_pipelining(); }
     TEST("however a walk is split, byte by byte as well, the answers are the same bytes") {
@@ -481,11 +503,6 @@ static void test_refusals(void) {
 
 /* ---- Deadlines: they come in their time, with a tenth to spare for the server's own clock, and
  * late where the machine is slow ---- */
-
-static bool is_between(int64_t since, int64_t least, int64_t most) {
-    int64_t time = read_clock() - since;
-    return time >= least * SECOND * 9 / 10 && time <= most * SECOND;
-}
 
 /* Whether a connection that has said `text` is answered with 408 when ten seconds are over, and is
  * not reset if the rest comes too late. */
