@@ -31,18 +31,34 @@ static bool is_refused(struct setup setup, int status, const char *why) {
 static const struct {
     const char *options, *why; /* what the line must tell */
 } wrong[] = {
-    {"-x", "-x"},       {"--port", "--"},
-    {"-p", "-p"},       {"-p ''", "-p"},
-    {"-p 65536", "-p"}, {"-p -1", "-p"},
-    {"-p 80x", "-p"},   {"-p 0x50", "-p"},
-    {"-p +80", "-p"},   {"-p 99999999999999999999999", "-p"},
-    {"-c 0", "-c"},     {"-c many", "-c"},
-    {"-s 0", "-s"},     {"-s 1.5", "-s"},
-    {"-i -1", "-i"},    {"-i soon", "-i"},
-    {"-l ''", "-l"},    {"-b ten", "-b"},
-    {"-a", "-a"},       {"-u", "-u"},
-    {"8080", "8080"},   {"-q extra", "extra"},
-    {"-qx", "-x"},      {"-p 0 -- -q", "-q"},
+    {"-x", "-x"},
+    {"--port", "--"},
+    {"-p", "-p"},
+    {"-p ''", "-p"},
+    {"-p 65536", "-p"},
+    {"-p -1", "-p"},
+    {"-p 80x", "-p"},
+    {"-p 0x50", "-p"},
+    {"-p +80", "-p"},
+    {"-p 99999999999999999999999", "-p"},
+    {"-c 0", "-c"},
+    {"-c many", "-c"},
+    {"-c 1000001", "-c: takes a whole number from 1 to 1000000;"},
+    {"-s 100000001", "-s: takes a whole number from 1 to 100000000;"},
+    {"-i 1000000001", "-i: takes a whole number from 0 to 1000000000;"},
+    {"-b 1000001", "-b: takes a whole number from 0 to 1000000;"},
+    {"-s 0", "-s"},
+    {"-s 1.5", "-s"},
+    {"-i -1", "-i"},
+    {"-i soon", "-i"},
+    {"-l ''", "-l"},
+    {"-b ten", "-b"},
+    {"-a", "-a"},
+    {"-u", "-u"},
+    {"8080", "8080"},
+    {"-q extra", "extra"},
+    {"-qx", "-x"},
+    {"-p 0 -- -q", "-q"},
 };
 
 static void test_start(void) {
@@ -69,6 +85,11 @@ static void test_start(void) {
         struct child child = start("-V");
         CHECK(wait_for_end(&child) == 0 && strcmp(child.complaints, "") == 0);
         CHECK(is_one_line(child.said) && strncmp(child.said, "server ", 7) == 0);
+    }
+    TEST("each option takes its largest value") {
+        struct child child = start("-c 1000000 -s 100000000 -i 1000000000 -l 1000000000 "
+                                   "-b 1000000 -p 65535 -h");
+        CHECK(wait_for_end(&child) == 0 && child.complaints[0] == '\0');
     }
     TEST("without -p the port is 8080") {
         struct child child = start("-a 127.0.0.1");

@@ -15,6 +15,7 @@ int __real_fstat(int fd, struct stat *to);
 void __wrap_server_run(struct server *server);
 
 int *allocations;
+size_t heap_used;
 static const struct server *watched;
 static size_t buffers, others; /* how many there are; descriptors that are no connection's */
 static int highest = 11;       /* descriptor that was ever open, or more */
@@ -72,6 +73,7 @@ void __wrap_server_run(struct server *server) {
     others = open_descriptors() - 1;
     if (a_socket_is_standard()) note("a standard descriptor is closed, or a socket");
     memcpy(plan->address, name.s, name.len);
+    plan->heap = heap_used;
     plan->phase = SERVING;
     allocations = &plan->allocations;
     server_run(server);

@@ -599,6 +599,24 @@ static void test_limits(void) {
     }
 }
 
+/* What is said is what is allocated, but for some KB of libc's own, for time zones and the like. */
+static void test_memory(void) {
+    static const char *const large[] = {"server", "-a", "127.0.0.1", "-p", "0", "-c",
+                                        "2000",   "-s", "5000",      "-h", NULL};
+    const char *same[sizeof large / sizeof *large];
+    memcpy(same, large, sizeof large);
+    same[9] = NULL; /* without -h */
+    TEST("-h tells the memory that the start takes") {
+        clear_plan();
+        CHECK(!start(large, (struct extras){0}) && status == 0);
+        const char *told_at = strstr(said, "before -h: ");
+        size_t tells = told_at ? (size_t)atol(told_at + strlen("before -h: ")) : 0;
+        CHECK(start(same, (struct extras){0}));
+        expect_good_end();
+        if (plan->heap > 0) CHECK(plan->heap > tells && plan->heap < tells + 16384);
+    }
+}
+
 static void test_entropy(void) {
     TEST("a source of entropy that is empty is no source: the start fails, and says so") {
         clear_plan();
@@ -682,6 +700,7 @@ int main(int argc, char **argv) {
         test_descriptors();
         test_limits();
         test_entropy();
+        test_memory();
         test_crowded_socket();
         test_table();
     }

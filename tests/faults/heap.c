@@ -24,6 +24,7 @@ void *malloc(size_t size) {
     char *at = heap.bytes + used + ALIGN;
     memcpy(at - ALIGN, &size, sizeof size);
     used += (size + 2 * ALIGN - 1) / ALIGN * ALIGN;
+    heap_used += size;
     return at;
 }
 

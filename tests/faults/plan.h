@@ -38,6 +38,7 @@ struct plan {
     int calls[PHASES][CALLS];
     int injected[CALLS]; /* faults */
     int allocations;     /* calls of malloc and its like after the start */
+    size_t heap;         /* bytes that were allocated at the start; 0 where nobody counts */
     char address[128];   /* where it listens */
     char wrong[128];     /* the first thing in its books that was wrong */
 };
@@ -49,6 +50,9 @@ struct plan *the_plan(void);
 
 /* In the server under test: where heap.c counts what is allocated; NULL while that is no fault. */
 extern int *allocations;
+
+/* In the server under test: bytes that heap.c has given so far; 0 where it is left out. */
+extern size_t heap_used;
 
 /* In the server under test: notes in the plan what is wrong in the server's books. */
 void check_books(void);

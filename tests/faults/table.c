@@ -205,6 +205,28 @@ static void play(void) {
     if (!wrong_books) wrong_books = books_are_wrong(server, buffers);
 }
 
+static void test_addresses(void) {
+    static const struct {
+        const char *address, *text;
+    } cases[] = {
+        {"2001:db8:0:10::ff0a", "2001:db8:0:10:0:0:0:ff0a"},
+        {"::1", "0:0:0:0:0:0:0:1"},
+        {"::ffff:192.0.2.1", "192.0.2.1"},
+        {"::fffe:192.0.2.1", "0:0:0:0:0:fffe:c000:201"},
+        {"1::ffff:192.0.2.1", "1:0:0:0:0:ffff:c000:201"},
+    };
+    TEST("an IPv6 address is told in full, and one that maps IPv4 as that") {
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+            union address address = {.v6.sin6_family = AF_INET6};
+            char room[INET6_ADDRSTRLEN];
+            struct text text = TEXT(room);
+            inet_pton(AF_INET6, cases[i].address, &address.v6.sin6_addr);
+            put_address(&text, &address);
+            CHECK_CASE(str_equal(text_str(&text), str_of(cases[i].text)), cases[i].address);
+        }
+    }
+}
+
 int main(void) {
     static const struct server_options options = {
         .address = "127.0.0.1", .connections = CONNECTIONS, .quiet = true};
@@ -220,6 +242,7 @@ int main(void) {
     CHECK_CASE(!wrong_turns, wrong_turns);
     TEST("places, buffers and connections agree after each of a million rounds")
     CHECK_CASE(!wrong_books, wrong_books);
+    test_addresses();
     server_destroy(server);
     return test_report();
 }
