@@ -93,6 +93,7 @@ static const struct {
     {"GET /login", "", NULL, 405, NO_METHOD("GET"), "Allow: POST, OPTIONS\r\n", NULL},
     {"DELETE /home", ID, NULL, 405, NO_METHOD("DELETE"), "Allow: GET, HEAD, POST, OPTIONS\r\n",
      NULL},
+    {"JET /home", ID, NULL, 405, NO_METHOD("JET"), "Allow: GET, HEAD, POST, OPTIONS\r\n", NULL},
     {"get /home", ID, NULL, 405, NO_METHOD("get"), "Allow: GET, HEAD, POST, OPTIONS\r\n", NULL},
     {"OPTIONS /home", "", NULL, 200, "{}", "Allow: GET, HEAD, POST, OPTIONS\r\n", NULL},
     {"OPTIONS /logout", "", NULL, 200, "{}", "Allow: POST, OPTIONS\r\n", NULL},
