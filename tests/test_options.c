@@ -81,6 +81,11 @@ static void test_start(void) {
             CHECK_CASE(strstr(child.said, line), line);
         }
     }
+    TEST("the numbers of connections and sessions are 1024 and 4096 where none is given") {
+        struct child usual = start("-h"), named = start("-c 1024 -s 4096 -h");
+        CHECK(wait_for_end(&usual) == 0 && wait_for_end(&named) == 0);
+        CHECK(strcmp(usual.said, named.said) == 0);
+    }
     TEST("-V tells the version on one line, and is no error") {
         struct child child = start("-V");
         CHECK(wait_for_end(&child) == 0 && strcmp(child.complaints, "") == 0);

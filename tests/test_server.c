@@ -846,6 +846,8 @@ static const struct {
     {"GET /a\\b\" HTTP/1.1\r\n\r\n", "\"GET /a\\x5cb\\x22 HTTP/1.1\" 400 "},
     {"GET /\x1b[2J\x7f\xc3\xa4 HTTP/1.1\r\n\r\n", "\"GET /\\x1b[2J\\x7f\\xc3\\xa4 HTTP/1.1\" 400 "},
     {"GET /%0a%22 HTTP/1.0\r\n\r\n", "\"GET /%0a%22 HTTP/1.0\" 404 "},
+    {"GET /!~ HTTP/1.0\r\n\r\n", "\"GET /!~ HTTP/1.0\" 404 "},
+    {"\r\nnonsense\r\n\r\n", "] \"\" 400 "},
 };
 
 static bool is_printable(const char *text) {
