@@ -290,14 +290,14 @@ static int read_secret(unsigned char secret[DB_SECRET]) {
 /* Reads all of a file that only its owner may read. `*text` is to be freed with close_users. */
 static int open_users(const char *path, struct text *text) {
     struct stat status;
-    int fd = open(path, O_RDONLY), result = -1;
+    int fd = open(path, O_RDONLY | O_NONBLOCK), result = -1; /* no FIFO makes it wait */
     if (fd < 0 || fstat(fd, &status) < 0) {
         complain("read", path);
+    } else if (!S_ISREG(status.st_mode)) {
+        say(STDERR_FILENO, STR("server: "), str_of(path), STR(": this is no ordinary file"));
     } else if (status.st_mode & (S_IRWXG | S_IRWXO)) {
         say(STDERR_FILENO, STR("server: "), str_of(path),
             STR(": others may read the passwords; chmod 600"));
-    } else if (!S_ISREG(status.st_mode)) {
-        say(STDERR_FILENO, STR("server: "), str_of(path), STR(": this is no ordinary file"));
     } else {
         *text = (struct text){malloc((size_t)status.st_size + 1), 0, (size_t)status.st_size, false};
         result = text->s && read_text(fd, text) ? 0 : complain("read", path);
@@ -326,13 +326,20 @@ static struct str add_user(struct str line) {
     return STR("");
 }
 
+/* Takes the next line off `users`; empty where it holds no user. */
+static struct str cut_line(struct str *users) {
+    struct str line = str_cut(users, '\n');
+    if (line.len > 0 && line.s[line.len - 1] == '\r') line.len--;
+    if (line.len > 0 && line.s[0] == '#') line.len = 0;
+    return line;
+}
+
 static int add_users(const char *path, struct str users) {
     for (uint64_t number = 1; users.len > 0; number++) {
         char room[20];
         struct text where = TEXT(room);
-        struct str line = str_cut(&users, '\n');
-        if (line.len > 0 && line.s[line.len - 1] == '\r') line.len--;
-        if (line.len == 0 || line.s[0] == '#') continue;
+        struct str line = cut_line(&users);
+        if (line.len == 0) continue;
         struct str wrong = add_user(line);
         if (wrong.len == 0) continue;
         text_put_number(&where, number);
@@ -344,8 +351,8 @@ static int add_users(const char *path, struct str users) {
 }
 
 static int fill_db(struct options *options, struct str users) {
-    options->db.users = 1;
-    for (size_t i = 0; i < users.len; i++) options->db.users += users.s[i] == '\n';
+    options->db.users = options->users_file ? 0 : 1;
+    for (struct str rest = users; rest.len > 0;) options->db.users += cut_line(&rest).len > 0;
     say(STDOUT_FILENO, STR("DB: Creating users table in memory..."));
     db = db_create(&options->db);
     if (!db) return complain("keep", "so many users and sessions");

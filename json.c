@@ -263,7 +263,7 @@ void json_unescape(struct text *out, struct str value) {
 static bool says(struct str value, struct str name) {
     char room[JSON_NAME_SIZE];
     struct text plain = TEXT(room);
-    if (value.len <= name.len) return str_equal(value, name);
+    if (!memchr(value.s, '\\', value.len)) return str_equal(value, name);
     json_unescape(&plain, value);
     return !plain.cut && str_equal(text_str(&plain), name);
 }

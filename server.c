@@ -113,6 +113,7 @@ struct server {
     int64_t last_turn;           /* when a round last found something to do */
     int64_t look_cost;           /* ns of the processor's time that a full round takes, */
     int64_t sleep_cost;          /* and one that may sleep */
+    int listener;                /* polled[0].fd where it does not rest; -1 where there is none */
     time_t second;               /* which `date` and `log_time` tell */
     int log_sink;
     bool log_may_block;
@@ -655,7 +656,7 @@ static void end_overdue(struct server *server, struct connection *c) {
 static bool rest_listener(struct server *server) {
     if (errno == ECONNABORTED || errno == EPROTO || errno == EINTR) return true;
     if (would_block()) return false;
-    server->polled[0].events = 0;
+    server->polled[0].fd = -1; /* with no events poll would still tell a broken one */
     server->accept_due = server->now + REST_TIME;
     if (server->accept_due < server->next_deadline) server->next_deadline = server->accept_due;
     return false;
@@ -689,7 +690,7 @@ static bool accept_connections(struct server *server) {
     for (size_t i = 0; i < few && i < ACCEPT_AT_ONCE; i++) {
         union address peer = {.any.sa_family = AF_UNSPEC};
         socklen_t len = sizeof peer;
-        int fd = accept(server->polled[0].fd, &peer.any, &len);
+        int fd = accept(server->listener, &peer.any, &len);
         if (fd < 0) return rest_listener(server);
         if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0) {
             close(fd);
@@ -710,7 +711,7 @@ static void sweep(struct server *server) {
     if (server->accept_due > server->now)
         server->next_deadline = server->accept_due;
     else if (server->accept_due > 0)
-        server->accept_due = 0, server->polled[0].events = POLLIN;
+        server->accept_due = 0, server->polled[0].fd = server->listener;
     for (size_t i = server->count; i-- > 1;) { /* who moves was looked at before */
         struct connection *c = server->table[i];
         if (server->now >= c->deadline || (server->stop_by && is_idle(server, c, MILLISECOND)))
@@ -735,8 +736,10 @@ static int sleep_time(const struct server *server, bool full) {
     if (!full && server->now >= server->look_due) return 1;
     if (!full) return milliseconds(server->look_due - server->now);
     if (server->now - server->last_turn < 4 * server->sleep_cost) return 0;
+    if (server->stop_by) return milliseconds(NAP_TIME / 10); /* who falls idle is let go soon */
+    if (server->log.len > 0) return milliseconds(NAP_TIME); /* until the log takes lines again */
     if (server->next_deadline == INT64_MAX) return -1; /* nobody is there */
-    return milliseconds(time < NAP_TIME || server->stop_by ? NAP_TIME : time);
+    return milliseconds(time < NAP_TIME ? NAP_TIME : time);
 }
 
 /* poll has found `ready` of the first `entries` ready. The listener comes last, as newcomers would
@@ -756,7 +759,9 @@ static void take_turns(struct server *server, size_t entries, int ready) {
 /* After a full round that took `cost` ns of the processor's time, in which a sleep is none. Where
  * nobody is idle a quick round misses nobody; where we stop, who falls idle is let go at once. */
 static void plan_full_round(struct server *server, int64_t cost, bool may_sleep) {
-    *(may_sleep ? &server->sleep_cost : &server->look_cost) = cost;
+    if (cost > NAP_TIME) cost = NAP_TIME; /* after a clock that failed it may be anything */
+    if (may_sleep) server->sleep_cost = cost;
+    if (!may_sleep || cost < server->look_cost) server->look_cost = cost;
     cost = server->busy == server->count ? NAP_TIME / 4 : server->look_cost;
     if (cost < MILLISECOND / 4 || server->stop_by) cost = MILLISECOND / 4;
     server->look_due = server->now + 4 * cost;
@@ -773,12 +778,14 @@ static void play_round(struct server *server) {
             (struct pollfd){server->stop_by ? -1 : signal_pipe[0], POLLIN, 0};
     int ready = poll(server->polled, (nfds_t)entries, timeout);
     bool failed = ready < 0 && errno != EINTR;
+    if (full) spent = read_clock(CLOCK_PROCESS_CPUTIME_ID, spent) - spent;
     tell_time(server);
     if (ready > 0) server->last_turn = server->now;
     take_turns(server, entries, ready);
     if (full && ready >= 0) { /* else nobody was looked at, and who is idle is not known */
+        int64_t before = read_clock(CLOCK_PROCESS_CPUTIME_ID, 0);
         sweep(server);
-        spent = read_clock(CLOCK_PROCESS_CPUTIME_ID, spent) - spent;
+        spent += read_clock(CLOCK_PROCESS_CPUTIME_ID, before) - before;
         plan_full_round(server, spent, timeout != 0);
     }
     if (server->log.len > 0) flush_log(server);
@@ -855,7 +862,7 @@ static const char *handed_over(void) {
 static bool name_listener(struct server *server) {
     union address address = {.any.sa_family = AF_UNSPEC};
     socklen_t len = sizeof address;
-    if (getsockname(server->polled[0].fd, &address.any, &len) < 0) return false;
+    if (getsockname(server->listener, &address.any, &len) < 0) return false;
     bool v6 = address.any.sa_family == AF_INET6;
     if (address.any.sa_family == AF_UNIX) {
         text_put(&server->name, str_of(address.un.sun_path));
@@ -878,6 +885,7 @@ static bool open_listener(struct server *server) {
         errno = EINVAL;
         return false;
     }
+    server->listener = fd;
     server->polled[0] = (struct pollfd){fd, POLLIN, 0};
     if (fd < 0 || listen(fd, SOMAXCONN) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0) return false;
     /* Accepted sockets inherit it where it matters; no answer waits for an acknowledgement then. */
@@ -926,7 +934,6 @@ static bool allocate(struct server *server) {
     server->buffer_count = count_buffers(connections);
     server->polled = calloc(connections + 2, sizeof *server->polled);
     server->table = calloc(connections + 1, sizeof(struct connection *));
-    if (server->polled) server->polled[0].fd = -1;
     server->connections = calloc(connections, sizeof *server->connections);
     server->buffers = calloc(server->buffer_count, sizeof *server->buffers);
     if (!server->polled || !server->table || !server->connections || !server->buffers) return false;
@@ -943,6 +950,7 @@ struct server *server_create(const struct server_options *options, const struct 
     server->options = options;
     server->routes = routes;
     server->busy = server->count = 1;
+    server->listener = -1;
     server->second = -1; /* none, that of a board that has just started included */
     server->next_deadline = INT64_MAX;
     server->log = TEXT(server->log_room);
@@ -970,10 +978,11 @@ struct str server_name(const struct server *server) {
 }
 
 static void stop_listening(struct server *server) {
-    if (server->polled[0].fd < 0) return;
+    if (server->listener < 0) return;
     if (is_path(server->name.s) && !handed_over()) unlink(server->name.s);
-    close(server->polled[0].fd);
-    server->polled[0].fd = -1;
+    close(server->listener);
+    server->listener = server->polled[0].fd = -1;
+    server->accept_due = 0;
 }
 
 /* Who has connected by now is served; who is idle is let go in the next round. */
@@ -1002,7 +1011,7 @@ void server_destroy(struct server *server) {
         close_connection(server, c, c->buffer ? "the server has stopped" : NULL);
     }
     flush_log(server);
-    if (server->polled) stop_listening(server);
+    stop_listening(server);
     if (server->log_sink != STDERR_FILENO) close(server->log_sink);
     for (int i = 0; i < 2; i++) {
         close(signal_pipe[i]);

@@ -49,7 +49,7 @@ static bool a_socket_is_standard(void) {
 }
 
 static const char *what_is_wrong(void) {
-    size_t listeners = watched->polled[0].fd >= 0, connections = watched->count - 1;
+    size_t listeners = watched->listener >= 0, connections = watched->count - 1;
     if (open_descriptors() != others + listeners + connections)
         return "the open descriptors are not those of the connections";
     return books_are_wrong(watched, buffers);

@@ -218,7 +218,7 @@ static void wait_until_gone(void) {
     int64_t start = clock_now;
     is_patient = true;
     for (int rounds = 0; server->count > 1 && !is_over(server); rounds++) {
-        HOLDS(rounds < 1000);
+        HOLDS(rounds < 2000);
         play();
     }
     HOLDS(clock_now - start < 2 * IDLE_TIME);

@@ -164,8 +164,7 @@ static int fake_poll(struct pollfd *polled, nfds_t count, int timeout) {
     if (!for_sink) is_asleep = ready == 0 && timeout < 0;
     if (ready > 0 || timeout == 0) return ready;
     if (is_patient && timeout > 0) clock_now += timeout * INT64_C(1000000);
-    errno = EINTR;
-    return is_patient ? 0 : -1;
+    return 0;
 }
 
 /* Standard error takes log lines: visible ASCII alone, so that nobody forges one. */
