@@ -501,9 +501,9 @@ static void test_every_byte(void) {
         {GET "X", "X: b\r\n\r\n", ALNUM "!#$%&'*+-.^_`|~:", "a name: 9110 5.1", false},
         {GET "X: a", "b\r\n\r\n", TEXTUAL, "a value: 9110 5.5", true},
         /* of which eight bytes may be looked at together */
-        {GET "X:", "2345678123456781234567\r\n\r\n", TEXTUAL, "a value: its first byte", true},
-        {GET "X:1234567", "123456781234567\r\n\r\n", TEXTUAL, "a value: the eighth byte", true},
-        {GET "X:12345678", "23456781234567\r\n\r\n", TEXTUAL, "a value: the ninth byte", true},
+        {GET "X:", "bbbbbbbbbbbbbbbbbbbbbb\r\n\r\n", TEXTUAL, "a value: its first byte", true},
+        {GET "X:bbbbbbb", "bbbbbbbbbbbbbbb\r\n\r\n", TEXTUAL, "a value: the eighth byte", true},
+        {GET "X:bbbbbbbb", "bbbbbbbbbbbbbb\r\n\r\n", TEXTUAL, "a value: the ninth byte", true},
         {CHUNKED "1;a", "\r\na\r\n0\r\n\r\n", TEXTUAL, "a chunk's extension: 9112 7.1.1", true},
     };
     TEST("each of the 256 bytes is accepted where the grammar has it, and nowhere else") {
