@@ -1,4 +1,5 @@
-/* books.h - whether the books of a server balance: its connections and its buffers.
+/* books.h - whether the books of a server balance: its connections and its buffers, and that no
+ * secret of a turn outlives it.
  *
  * For files that include server.c, as only server.c knows what is in a struct server.
  */
@@ -13,7 +14,10 @@ static size_t buffers_in_pool(const struct server *server) {
 
 /* Returns what is wrong, or NULL. `buffers` is how many there are in all. */
 static const char *books_are_wrong(const struct server *server, size_t buffers) {
+    const struct http_response *res = &server->response;
     size_t owned = 0;
+    if (server->in[0] || server->out_room[0] || res->body_room[0] || res->extra_room[0])
+        return "what was read or written in a turn is still there";
     if (server->busy < 1 || server->busy > server->count) return "busy and count contradict";
     if (server->count > server->options->connections + 1) return "the table has overflowed";
     for (size_t i = 1; i < server->count; i++) {
