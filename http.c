@@ -407,7 +407,8 @@ int http_parse(char *buf, size_t len, struct http_request *req) {
     if (resumed) /* what an earlier call parsed may lie elsewhere by now */
         parse_head(buf, req);
     char *body = buf + progress->head;
-    req->body = req->chunked ? join_chunks(body, buf + progress->line) : (struct str){body, req->length};
+    req->body =
+        req->chunked ? join_chunks(body, buf + progress->line) : (struct str){body, req->length};
     n = (int)progress->line;
     *progress = (struct http_progress){0};
     return n;

@@ -106,9 +106,9 @@ struct server {
     struct buffer *buffers, *pool; /* those given back; from [fresh] on none was ever touched */
     size_t fresh, buffer_count;
 
-    int64_t now;                 /* ns, on the monotonic clock */
-    int64_t look_due, full_due;  /* for a full round: where nothing else is to do, and where it is */
-    int64_t next_deadline;       /* none is nearer, of connections and of the listener's rest */
+    int64_t now;                /* ns, on the monotonic clock */
+    int64_t look_due, full_due; /* for a full round: where nothing else is to do, and where it is */
+    int64_t next_deadline;      /* none is nearer, of connections and of the listener's rest */
     int64_t accept_due, stop_by; /* 0 where the listener does not rest, and nobody stops us */
     int64_t last_turn;           /* when a round last found something to do */
     int64_t look_cost;           /* ns of the processor's time that a full round takes, */
@@ -737,8 +737,8 @@ static int sleep_time(const struct server *server, bool full) {
     if (!full) return milliseconds(server->look_due - server->now);
     if (server->now - server->last_turn < 4 * server->sleep_cost) return 0;
     if (server->stop_by) return milliseconds(NAP_TIME / 10); /* who falls idle is let go soon */
-    if (server->log.len > 0) return milliseconds(NAP_TIME); /* until the log takes lines again */
-    if (server->next_deadline == INT64_MAX) return -1; /* nobody is there */
+    if (server->log.len > 0) return milliseconds(NAP_TIME);  /* until the log takes lines again */
+    if (server->next_deadline == INT64_MAX) return -1;       /* nobody is there */
     return milliseconds(time < NAP_TIME ? NAP_TIME : time);
 }
 
