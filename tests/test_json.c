@@ -365,6 +365,9 @@ static const struct {
      "8.3: names are compared without their escapes"},
     {STR_INIT("{\"name\\u0000\":1}"), JSON_OBJECT, JSON_INVALID, STR_INIT(""),
      "NUL is a character"},
+    {STR_INIT("{\"nam\\u0065"
+              "0123456789012345678901234567890123456789012345678901234567890123456789\":1}"),
+     JSON_OBJECT, JSON_INVALID, STR_INIT(""), "a longer name than is looked for"},
     {STR_INIT("{\"nam\":1,\"names\":2,\"Name\":3,\"\":4}"), JSON_OBJECT, JSON_INVALID, STR_INIT(""),
      "other names"},
     {STR_INIT("{\"a\":\"name\",\"b\":1}"), JSON_OBJECT, JSON_INVALID, STR_INIT(""), "a value"},

@@ -296,6 +296,13 @@ static void test_bad_users(void) {
             CHECK(is_refused((struct setup){.options = options}, 1, path_of("users")));
         }
     }
+    TEST("-u: a FIFO is refused at once, whoever may or may not write into it") {
+        const char *options = write_users("");
+        unlink(path_of("users"));
+        CHECK(mkfifo(path_of("users"), 0600) == 0);
+        CHECK(is_refused((struct setup){.options = options}, 1, "this is no ordinary file"));
+        unlink(path_of("users"));
+    }
     TEST("-u: users who come through a pipe are read, or refused; never are they missing") {
         check_piped_users();
     }
