@@ -8,12 +8,12 @@
  * slowly, goes into a buffer of the connection's own, from a small pool. Where the pool, or the table
  * of connections, is used up, the connection whose time ends first gives way.
  *
- * Rounds. poll(2) costs what it is asked to look at, so the busy connections, those that asked within
- * the last second, stand in front of the idle ones. Most rounds are quick: they look at the front
+ * Rounds. poll(2) costs what it is asked to look at, so the busy connections, those that asked a moment
+ * ago, stand in front of the idle ones. Most rounds are quick: they look at the front
  * alone, and sleep on it until a full round is due. A full round looks at everyone, ends what is
- * overdue, and sorts the table anew. It is due after 16 times what the one before has cost, so that it
- * takes a sixteenth of the time; after 4 times where nothing else is to do. To sleep on everyone costs
- * several times as much as to look, so a full round sleeps only after a silence of 4 times that cost.
+ * overdue, and sorts the table anew. It is due after 32 times what the one before has cost, so that it
+ * takes a thirty-second of the time; after 4 times where nothing else is to do. To sleep on everyone
+ * costs several times as much as to look, so a full round sleeps only after a silence of 4 times that.
  *
  * Fairness. A turn reads READ_AT_ONCE bytes and answers the requests in them, unless one request
  * alone is larger; so no connection holds up the others for long.
@@ -48,9 +48,11 @@
 #define LINGER_TIME  (2 * SERVER_SECOND)  /* for a peer to read our last answer and close */
 #define STOP_TIME    (5 * SERVER_SECOND)  /* for what is in flight when we are told to stop */
 #define REST_TIME    (SERVER_SECOND / 10) /* for the listener when there are no descriptors */
-#define BUSY_TIME    SERVER_SECOND        /* after a request another one is likely */
+#define BUSY_TIME    (SERVER_SECOND / 20) /* after a request another one is likely */
 #define NAP_TIME     (SERVER_SECOND / 10) /* deadlines may pass unseen for so long */
 #define MILLISECOND  INT64_C(1000000)     /* what poll counts in */
+#define LOAD_SHARE   32                   /* full rounds take one part in so many of the time */
+#define LOOK_SHARE   4                    /* ... where nothing else is to do */
 
 #define READ_AT_ONCE   4096            /* bytes of requests in one turn */
 #define ACCEPT_AT_ONCE 64              /* connections in one round */
@@ -106,13 +108,13 @@ struct server {
     struct buffer *buffers, *pool; /* those given back; from [fresh] on none was ever touched */
     size_t fresh, buffer_count;
 
-    int64_t now;                /* ns, on the monotonic clock */
-    int64_t look_due, full_due; /* for a full round: where nothing else is to do, and where it is */
-    int64_t next_deadline;      /* none is nearer, of connections and of the listener's rest */
+    int64_t now;                 /* ns, on the monotonic clock */
+    int64_t look_due, full_due;  /* when a full round is due: in silence, and beside load */
+    int64_t next_deadline;       /* none is nearer, of connections and of the listener's rest */
     int64_t accept_due, stop_by; /* 0 where the listener does not rest, and nobody stops us */
     int64_t last_turn;           /* when a round last found something to do */
-    int64_t look_cost;           /* ns of the processor's time that a full round takes, */
-    int64_t sleep_cost;          /* and one that may sleep */
+    int64_t look_cost;           /* ns of the processor's time to look at everyone, without turns */
+    int64_t sleep_cost;          /* ... and to sleep on everyone */
     int listener;                /* polled[0].fd where it does not rest; -1 where there is none */
     time_t second;               /* which `date` and `log_time` tell */
     int log_sink;
@@ -504,6 +506,7 @@ static size_t answer_requests(struct server *server, struct connection *c, char 
     return used;
 }
 
+/* The last comparison is left to systems that have two numbers: compilers warn of it elsewhere. */
 static bool would_block(void) {
     return errno == EAGAIN || errno == EINTR || (EWOULDBLOCK != EAGAIN && errno == EWOULDBLOCK);
 }
@@ -662,6 +665,11 @@ static bool rest_listener(struct server *server) {
     return false;
 }
 
+static void wake_listener(struct server *server) {
+    server->polled[0].fd = server->listener;
+    server->accept_due = 0;
+}
+
 /* Writes an IP address, "unix" for others. IPv6 is written out in full (RFC 4291 section 2.2). */
 static void put_address(struct text *text, const union address *address) {
     static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff}; /* section 2.5.5.2 */
@@ -711,7 +719,7 @@ static void sweep(struct server *server) {
     if (server->accept_due > server->now)
         server->next_deadline = server->accept_due;
     else if (server->accept_due > 0)
-        server->accept_due = 0, server->polled[0].fd = server->listener;
+        wake_listener(server);
     for (size_t i = server->count; i-- > 1;) { /* who moves was looked at before */
         struct connection *c = server->table[i];
         if (server->now >= c->deadline || (server->stop_by && is_idle(server, c, MILLISECOND)))
@@ -735,7 +743,7 @@ static int sleep_time(const struct server *server, bool full) {
     int64_t time = server->next_deadline - server->now;
     if (!full && server->now >= server->look_due) return 1;
     if (!full) return milliseconds(server->look_due - server->now);
-    if (server->now - server->last_turn < 4 * server->sleep_cost) return 0;
+    if (server->now - server->last_turn < LOOK_SHARE * server->sleep_cost) return 0;
     if (server->stop_by) return milliseconds(NAP_TIME / 10); /* who falls idle is let go soon */
     if (server->log.len > 0) return milliseconds(NAP_TIME);  /* until the log takes lines again */
     if (server->next_deadline == INT64_MAX) return -1;       /* nobody is there */
@@ -757,15 +765,16 @@ static void take_turns(struct server *server, size_t entries, int ready) {
 }
 
 /* After a full round that took `cost` ns of the processor's time, in which a sleep is none. Where
- * nobody is idle a quick round misses nobody; where we stop, who falls idle is let go at once. */
+ * nobody is idle a quick round misses nobody; where we stop, who falls idle is let go soon. */
 static void plan_full_round(struct server *server, int64_t cost, bool may_sleep) {
     if (cost > NAP_TIME) cost = NAP_TIME; /* after a clock that failed it may be anything */
     if (may_sleep) server->sleep_cost = cost;
     if (!may_sleep || cost < server->look_cost) server->look_cost = cost;
-    cost = server->busy == server->count ? NAP_TIME / 4 : server->look_cost;
-    if (cost < MILLISECOND / 4 || server->stop_by) cost = MILLISECOND / 4;
-    server->look_due = server->now + 4 * cost;
-    server->full_due = server->now + 16 * cost;
+    int64_t least = MILLISECOND / LOOK_SHARE, look = server->look_cost;
+    if (look < least || server->stop_by) look = least;
+    bool nobody_idle = server->busy == server->count && !server->stop_by;
+    server->look_due = server->now + (nobody_idle ? NAP_TIME : LOOK_SHARE * look);
+    server->full_due = server->now + (nobody_idle ? NAP_TIME : LOAD_SHARE * look);
 }
 
 static void play_round(struct server *server) {
@@ -782,7 +791,8 @@ static void play_round(struct server *server) {
     tell_time(server);
     if (ready > 0) server->last_turn = server->now;
     take_turns(server, entries, ready);
-    if (full && ready >= 0) { /* else nobody was looked at, and who is idle is not known */
+    if (full &&
+        (ready >= 0 || failed)) { /* interrupted, it looked at nobody: who is idle is not known */
         int64_t before = read_clock(CLOCK_PROCESS_CPUTIME_ID, 0);
         sweep(server);
         spent += read_clock(CLOCK_PROCESS_CPUTIME_ID, before) - before;
@@ -985,7 +995,7 @@ static void stop_listening(struct server *server) {
     server->accept_due = 0;
 }
 
-/* Who has connected by now is served; who is idle is let go in the next round. */
+/* Whose request is here by now is served; who is idle is let go in the next round. */
 static void begin_stop(struct server *server) {
     server->stop_by = server->now + STOP_TIME;
     server->last_turn = server->now;

@@ -5,7 +5,8 @@
 
 #include "http.h"
 
-/* Answers one request: fills res->body (and res->extra by http_add_field), returns the status. */
+/* Answers one request: fills res->body (and res->extra by http_add_field), returns the status, one of
+ * those in http_status. */
 typedef int server_handler(const struct http_request *req, struct http_response *res);
 
 /* HEAD, OPTIONS, 404 and 405 come out of the table. A table ends with an empty row. */
