@@ -83,12 +83,13 @@ static struct str next_item(struct str *list, char separator) {
 }
 
 /* The length of the text at the start of s[0 .. len), which ends before the first byte that a field's
- * value may not hold. Eight bytes at a time as long as none is below 0x20 or is 0x7f: such a byte, in
- * `deletes` turned to 0, borrows from its highest bit. That is a third of a walk's steps. */
+ * value may not hold. A machine's word at a time as long as no byte in it is below 0x20 or is 0x7f:
+ * such a byte, in `deletes` turned to 0, borrows from its highest bit. That is a third of a walk's
+ * steps. */
 static size_t text_length(const char *s, size_t len) {
-    const uint64_t each = UINT64_C(0x0101010101010101), highest = each * 0x80;
+    const size_t each = SIZE_MAX / 0xff, highest = each * 0x80; /* 0x01 in each byte, and 0x80 */
     size_t n = 0;
-    for (uint64_t bytes, deletes; len - n >= sizeof bytes; n += sizeof bytes) {
+    for (size_t bytes, deletes; len - n >= sizeof bytes; n += sizeof bytes) {
         memcpy(&bytes, s + n, sizeof bytes);
         deletes = bytes ^ each * 0x7f;
         if ((((bytes - each * 0x20) & ~bytes) | ((deletes - each) & ~deletes)) & highest) break;

@@ -113,8 +113,8 @@ struct server {
     int64_t next_deadline;       /* none is nearer, of connections and of the listener's rest */
     int64_t accept_due, stop_by; /* 0 where the listener does not rest, and nobody stops us */
     int64_t last_turn;           /* when a round last found something to do */
-    int64_t look_cost;           /* ns of the processor's time to look at everyone, without turns */
-    int64_t sleep_cost;          /* ... and to sleep on everyone */
+    int64_t look_cost;           /* ns of the processor's time that poll takes on everyone, */
+    int64_t sleep_cost;          /* and where it may sleep */
     int listener;                /* polled[0].fd where it does not rest; -1 where there is none */
     time_t second;               /* which `date` and `log_time` tell */
     int log_sink;
@@ -764,8 +764,8 @@ static void take_turns(struct server *server, size_t entries, int ready) {
     }
 }
 
-/* After a full round that took `cost` ns of the processor's time, in which a sleep is none. Where
- * nobody is idle a quick round misses nobody; where we stop, who falls idle is let go soon. */
+/* After a full round whose poll took `cost` ns of the processor's time: a sleep is none. Where nobody
+ * is idle a quick round misses nobody; where we stop, who falls idle is let go soon. */
 static void plan_full_round(struct server *server, int64_t cost, bool may_sleep) {
     if (cost > NAP_TIME) cost = NAP_TIME; /* after a clock that failed it may be anything */
     if (may_sleep) server->sleep_cost = cost;
@@ -779,24 +779,21 @@ static void plan_full_round(struct server *server, int64_t cost, bool may_sleep)
 
 static void play_round(struct server *server) {
     bool full = is_full(server);
-    int64_t spent = full ? read_clock(CLOCK_PROCESS_CPUTIME_ID, 0) : 0;
     int timeout = sleep_time(server, full);
     size_t entries = full ? server->count + 1 : server->busy;
     if (full)
         server->polled[server->count] =
             (struct pollfd){server->stop_by ? -1 : signal_pipe[0], POLLIN, 0};
+    int64_t cost = full ? read_clock(CLOCK_PROCESS_CPUTIME_ID, 0) : 0;
     int ready = poll(server->polled, (nfds_t)entries, timeout);
     bool failed = ready < 0 && errno != EINTR;
-    if (full) spent = read_clock(CLOCK_PROCESS_CPUTIME_ID, spent) - spent;
+    if (full) cost = read_clock(CLOCK_PROCESS_CPUTIME_ID, cost) - cost;
     tell_time(server);
     if (ready > 0) server->last_turn = server->now;
     take_turns(server, entries, ready);
-    if (full &&
-        (ready >= 0 || failed)) { /* interrupted, it looked at nobody: who is idle is not known */
-        int64_t before = read_clock(CLOCK_PROCESS_CPUTIME_ID, 0);
+    if (full && (ready >= 0 || failed)) { /* interrupted, it looked at nobody */
         sweep(server);
-        spent += read_clock(CLOCK_PROCESS_CPUTIME_ID, before) - before;
-        plan_full_round(server, spent, timeout != 0);
+        plan_full_round(server, cost, timeout != 0);
     }
     if (server->log.len > 0) flush_log(server);
     if (failed) /* no memory for poll, say: it is not asked again and again */
