@@ -339,9 +339,9 @@ static void check_slowing(void) {
     snprintf(options, sizeof options, "%s -b 3", write_users("foo:foo\nann:ann\n"));
     struct child child = start(options);
     CHECK(log_in(&child, FOO, alive) == 200);
+    int64_t since = read_clock();
     for (int i = 0; i < 3; i++) CHECK(log_in(&child, wrong_foo, id) == 401);
     for (int i = 0; i < 3; i++) CHECK(log_in(&child, unknown, id) == 401);
-    int64_t since = read_clock();
     struct client client = dial(&child);
     int status = ask(&client, LOGIN);
     if (sleep_until(since, 0)) {
@@ -350,7 +350,7 @@ static void check_slowing(void) {
     }
     CHECK(log_in(&child, LOGIN_AS("ann", "ann"), id) == 200);
     CHECK(visit(&child, alive) == 200);
-    sleep_until(since, 1100);
+    sleep_until(read_clock(), 1100);
     CHECK(log_in(&child, FOO, id) == 200);
     CHECK(log_in(&child, wrong_foo, id) == 401 && log_in(&child, FOO, id) == 200);
     hang_up(&client);

