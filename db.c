@@ -126,12 +126,12 @@ static bool equal_in_constant_time(const void *a, const void *b, size_t len) {
 
 /* ---- users ---- */
 
-static struct user **name_bucket(const struct db *db, struct str username) {
-    return &db->users_by_name[hash_name(db, username) & db->user_mask];
+static size_t name_bucket(const struct db *db, struct str username) {
+    return hash_name(db, username) & db->user_mask;
 }
 
 bool db_add_user(struct db *db, struct str username, struct str password) {
-    struct user **bucket = name_bucket(db, username);
+    struct user **bucket = &db->users_by_name[name_bucket(db, username)];
     for (struct user *user = *bucket; user; user = user->chain)
         if (str_equal(user->username, username)) return false;
     struct user *user =
@@ -184,7 +184,7 @@ static void count_login(struct db *db, struct str username, bool success, int64_
  * and no other row's fits. */
 struct user *db_find_user(struct db *db, struct str username, struct str password, int64_t now) {
     unsigned char digest[SHA1_SIZE];
-    size_t bucket = hash_name(db, username) & db->user_mask;
+    size_t bucket = name_bucket(db, username);
     hash_password(db, username, password, digest);
     while (db->first && !db->users_by_name[bucket]) bucket = (bucket + 1) & db->user_mask;
     struct user *user = db->users_by_name[bucket];

@@ -258,8 +258,8 @@ void json_unescape(struct text *out, struct str value) {
     }
 }
 
-/* Whether the string `value` says `name`, with whatever escapes it is written: they only make it
- * longer. */
+/* Whether the string `value` says `name`, with whatever escapes it is written. Most have none, and are
+ * compared as they stand. */
 static bool says(struct str value, struct str name) {
     char room[JSON_NAME_SIZE];
     struct text plain = TEXT(room);

@@ -9,11 +9,11 @@
  * of connections, is used up, the connection whose time ends first gives way.
  *
  * Rounds. poll(2) costs what it is asked to look at, so the busy connections, those that asked a moment
- * ago, stand in front of the idle ones. Most rounds are quick: they look at the front
- * alone, and sleep on it until a full round is due. A full round looks at everyone, ends what is
- * overdue, and sorts the table anew. It is due after 32 times what the one before has cost, so that it
- * takes a thirty-second of the time; after 4 times where nothing else is to do. To sleep on everyone
- * costs several times as much as to look, so a full round sleeps only after a silence of 4 times that.
+ * ago, stand in front of the idle ones. Most rounds are quick: they look at the front alone, and sleep
+ * on it until a full round is due. A full round looks at everyone, ends what is overdue, and sorts the
+ * table anew. It is due after 32 times what the one before has cost, so that it takes a thirty-second
+ * of the time; after 4 times where nothing else is to do. To sleep on everyone costs several times as
+ * much as to look, so a full round sleeps only after a silence of 4 times that.
  *
  * Fairness. A turn reads READ_AT_ONCE bytes and answers the requests in them, unless one request
  * alone is larger; so no connection holds up the others for long.
