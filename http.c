@@ -10,9 +10,9 @@
  *     else
  *         ... req is whole, buf[n .. len) is the start of the next one ...
  *
- * The answer depends on the bytes alone, not on how they were split. The parser looks for the end
- * of the head first, then parses whole lines; `progress` keeps it from reading anything again and
- * again when a request comes byte by byte.
+ * The answer depends on the bytes alone, not on how they were split. A head that comes in one piece,
+ * as most do, is parsed at once. Of others the end is looked for first; `progress` keeps the parser
+ * from reading anything again and again when a request comes byte by byte.
  *
  * Where RFC 9112 leaves a choice it refuses: two servers in a row that read one message in two ways
  * are how requests are smuggled. It never touches a socket, a clock or the heap.
@@ -303,20 +303,24 @@ static void forget(struct http_request *req) {
     req->expects = req->saw_close = req->saw_keep_alive = false;
 }
 
-/* Parses the whole head in buf[0 .. progress.head). */
-static int parse_head(const char *buf, struct http_request *req) {
-    const char *at = buf, *end = buf + req->progress.head - 2;
+/* Parses the head at the start of buf[0 .. len), whose last byte is LF. Returns 0, or minus a status:
+ * where the head is not whole -400. */
+static int parse_head(const char *buf, size_t len, struct http_request *req) {
+    const char *at = buf, *end = buf + len;
     forget(req);
     /* One empty line before the request-line is ignored (RFC 9112 section 2.2). */
-    if (*at == '\r' && !skip_line_end(&at)) return -400;
+    if (*at == '\r' && (!skip_line_end(&at) || at == end)) return -400;
     int status = parse_request_line(&at, req);
-    while (status == 0 && at < end) {
+    while (status == 0 && at < end && *at != '\r') {
         if (req->field_count == HTTP_FIELDS) return -431;
         struct http_field *field = &req->fields[req->field_count++];
         status = parse_field(&at, end, field);
         if (status == 0) status = read_known_field(req, field);
     }
-    return status < 0 ? status : judge_head(req);
+    if (status < 0) return status;
+    if (at == end || !skip_line_end(&at)) return -400;
+    req->progress.head = (size_t)(at - buf);
+    return judge_head(req);
 }
 
 /* Looks for the empty line that ends the head. Returns 1 once it is found, 0 before, or minus a
@@ -394,19 +398,30 @@ static struct str join_chunks(char *body, const char *end) {
     return (struct str){body, (size_t)(to - body)};
 }
 
+/* Most heads come in one piece, and are parsed at once. Where that fails it may be for what is still
+ * to come, so all others are looked at again once their end is found. */
+static int read_head(const char *buf, size_t len, struct http_request *req) {
+    struct http_progress *progress = &req->progress;
+    int n;
+    bool fresh = progress->scanned == 0 && len > 0;
+    if (fresh && buf[len - 1] == '\n' && parse_head(buf, len, req) == 0) return 1;
+    if ((n = find_head(buf, len, progress)) <= 0) return n;
+    n = parse_head(buf, progress->head, req);
+    return n < 0 ? n : 1;
+}
+
 int http_parse(char *buf, size_t len, struct http_request *req) {
     struct http_progress *progress = &req->progress;
     bool resumed = progress->part != HTTP_IN_HEAD;
     int n;
     req->awaits_continue = false;
     if (!resumed) {
-        if ((n = find_head(buf, len, progress)) <= 0) return n;
-        if ((n = parse_head(buf, req)) < 0) return n;
+        if ((n = read_head(buf, len, req)) <= 0) return n;
         begin_body(req);
     }
     if ((n = find_body_end(buf, len, progress)) <= 0) return n;
     if (resumed) /* what an earlier call parsed may lie elsewhere by now */
-        parse_head(buf, req);
+        parse_head(buf, progress->head, req);
     char *body = buf + progress->head;
     req->body =
         req->chunked ? join_chunks(body, buf + progress->line) : (struct str){body, req->length};
