@@ -223,7 +223,11 @@ static void parse_options(struct options *options, int argc, char **argv) {
     opterr = 0;
     while ((option = getopt(argc, argv, ":a:p:u:c:s:i:l:b:SqhV")) != -1) {
         switch (option) {
-        case 'a': options->server.address = optarg; break;
+        case 'a':
+            if (!server_is_address(options->server.address = optarg))
+                exit(wrong_usage('a', STR("takes an IPv4 or IPv6 address, or a path short enough "
+                                          "for a Unix socket")));
+            break;
         case 'p': options->server.port = (unsigned)parse_number('p', optarg, 0, 65535); break;
         case 'u': options->users_file = optarg; break;
         case 'c':
@@ -353,6 +357,10 @@ static int add_users(const char *path, struct str users) {
 static int fill_db(struct options *options, struct str users) {
     options->db.users = options->users_file ? 0 : 1;
     for (struct str rest = users; rest.len > 0;) options->db.users += cut_line(&rest).len > 0;
+    if (options->db.users == 0) {
+        say(STDERR_FILENO, STR("server: "), str_of(options->users_file), STR(": no user is in it"));
+        return -1;
+    }
     say(STDOUT_FILENO, STR("DB: Creating users table in memory..."));
     db = db_create(&options->db);
     if (!db) return complain("keep", "so many users and sessions");
@@ -369,6 +377,17 @@ static int create_db(struct options *options) {
     return result;
 }
 
+static int cannot_serve(const struct server_options *options, const char *failed) {
+    char room[16];
+    struct text port = TEXT(room);
+    struct str cause = str_of(strerror(errno)), address = str_of(options->address);
+    bool is_path = memchr(address.s, '/', address.len) != NULL;
+    if (!is_path) text_put_number(&port, options->port);
+    say(STDERR_FILENO, STR("server: cannot "), str_of(failed), STR(" "), address,
+        is_path ? STR("") : STR(", port "), text_str(&port), STR(": "), cause);
+    return 1;
+}
+
 int main(int argc, char **argv) {
     struct options options = {
         .server = {.address = "0.0.0.0", .port = 8080, .connections = 1024},
@@ -382,7 +401,7 @@ int main(int argc, char **argv) {
     if (read_secret(options.db.secret) < 0 || create_db(&options) < 0) return 1;
     const char *failed;
     struct server *server = server_create(&options.server, routes, &failed);
-    if (!server) return -complain(failed, options.server.address);
+    if (!server) return cannot_serve(&options.server, failed);
     say(STDOUT_FILENO, STR("Serving on "), server_name(server), STR("..."));
     server_run(server);
     server_destroy(server);

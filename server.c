@@ -173,17 +173,18 @@ static void put_time(struct text *text, const struct tm *tm, struct str dash) {
 /* Once a round; the texts once a second. */
 static void tell_time(struct server *server) {
     static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    struct tm tm = {.tm_mday = 1, .tm_wday = 1}; /* stays where a clock is too far off for a date */
+    static const struct tm none = {.tm_mday = 1, .tm_wday = 1}; /* a clock too far off for a date */
+    struct tm tm;
     time_t second = time(NULL);
     server->now = read_clock(CLOCK_MONOTONIC, server->now);
     if (second == server->second) return;
     server->second = second;
     server->date.len = server->log_time.len = 0;
-    gmtime_r(&second, &tm);
+    if (!gmtime_r(&second, &tm)) tm = none;
     text_add(&server->date, str_of(days[tm.tm_wday]), STR(", "));
     put_time(&server->date, &tm, STR(" "));
     text_put(&server->date, STR(" GMT"));
-    localtime_r(&second, &tm);
+    if (!localtime_r(&second, &tm)) tm = none;
     put_time(&server->log_time, &tm, STR("/"));
 }
 
@@ -204,7 +205,7 @@ static void write_log(struct server *server) {
     struct pollfd sink = {server->log_sink, POLLOUT, 0};
     bool may_block = server->log_may_block;
     size_t done = 0;
-    while (done < log->len && (!may_block || (poll(&sink, 1, 0) == 1 && sink.revents == POLLOUT))) {
+    while (done < log->len && (!may_block || poll(&sink, 1, 0) == 1)) {
         size_t n = log->len - done;
         ssize_t written =
             write(server->log_sink, log->s + done, may_block && n > LOG_PIECE ? LOG_PIECE : n);
@@ -332,8 +333,6 @@ static void release_buffer(struct server *server, struct connection *c) {
     if (!buffer) return;
     wipe(buffer->in, buffer->in_len);
     wipe(buffer->out, buffer->out_len);
-    buffer->in_len = buffer->out_len = 0;
-    buffer->progress = (struct http_progress){0};
     buffer->next = server->pool;
     server->pool = buffer;
     c->buffer = NULL;
@@ -608,7 +607,7 @@ static void read_requests(struct server *server, struct connection *c) {
         len += (size_t)n;
         if (kept) kept->in_len = len;
         used = answer_requests(server, c, in, len);
-    } while (used == 0 && n == READ_AT_ONCE && len < HTTP_BUFFER && !c->last);
+    } while (used == 0 && n == READ_AT_ONCE && !c->last); /* a full buffer is always answered */
     if (n >= 0) end_turn(server, c, in + used, len - used);
     if (!kept) wipe(server->in, len);
 }
@@ -823,8 +822,12 @@ static socklen_t parse_address(const struct server_options *options, union addre
         to->v6.sin6_port = htons((uint16_t)options->port);
         return sizeof to->v6;
     }
-    errno = is_path(text) ? ENAMETOOLONG : EADDRNOTAVAIL;
     return 0;
+}
+
+bool server_is_address(const char *address) {
+    union address parsed;
+    return parse_address(&(struct server_options){.address = address}, &parsed) > 0;
 }
 
 /* A server that was killed leaves its socket file behind: nobody listens there, and it goes. Where
@@ -843,7 +846,7 @@ static void remove_stale(const union address *address, socklen_t len) {
 static int bind_to(const struct server_options *options) {
     union address address;
     socklen_t len = parse_address(options, &address);
-    int on = 1, off = 0, fd = len ? socket(address.any.sa_family, SOCK_STREAM, 0) : -1;
+    int on = 1, off = 0, fd = socket(address.any.sa_family, SOCK_STREAM, 0);
     if (fd < 0) return -1;
     if (address.any.sa_family == AF_UNIX) remove_stale(&address, len);
     if (address.any.sa_family == AF_INET6) /* "::" takes IPv4 as well */
@@ -970,9 +973,14 @@ struct server *server_create(const struct server_options *options, const struct 
     tzset();
     tell_time(server);
     server->most = raise_limit(options->connections);
-    if (allocate(server)) {
-        *failed = "listen on";
-        if (catch_signals() && open_listener(server)) return server;
+    bool ready = allocate(server);
+    if (ready) {
+        *failed = "catch signals to serve at";
+        ready = catch_signals();
+    }
+    if (ready) {
+        *failed = handed_over() ? "take over a socket in place of" : "listen on";
+        if (open_listener(server)) return server;
     }
     int cause = errno;
     server_destroy(server);

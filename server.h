@@ -16,7 +16,7 @@ struct route {
 };
 
 struct server_options {
-    const char *address; /* IPv4, IPv6, or with a slash the path of a Unix socket */
+    const char *address; /* one that server_is_address takes */
     unsigned port;       /* 0 takes any that is free */
     size_t connections;  /* at most */
     bool quiet;          /* no access log */
@@ -24,11 +24,15 @@ struct server_options {
 
 struct server;
 
+/* Whether this is an address to serve on: IPv4, IPv6, or, with a slash, the path of a Unix socket, which
+ * POSIX gives a length at most (sun_path). */
+bool server_is_address(const char *address);
+
 /* The bytes of memory that server_create takes. */
 size_t server_memory(const struct server_options *options);
 
 /* Listens and sets all memory aside. Where that fails it returns NULL, errno says why, and *failed
- * what was being done. */
+ * what was being done, such as "listen on", to be said before the address. */
 struct server *server_create(const struct server_options *options, const struct route routes[],
                              const char **failed);
 

@@ -68,6 +68,7 @@ static const struct {
     {"POST /login", "", "{\"username\":\"foo\",\"password\":\"\"}", 400, ASK_BOTH, NULL, "Set-C"},
     {"POST /login", "", "{\"username\":\"\",\"password\":\"foo\"}", 400, ASK_BOTH, NULL, "Set-C"},
     {"POST /login", "", "{\"username\":\"foo\",\"password\":7}", 400, NULL, NULL, "Set-C"},
+    {"POST /login", "", "{\"username\":7,\"password\":\"foo\"}", 400, NULL, NULL, "Set-C"},
     {"POST /login", "", "[\"foo\",\"foo\"]", 400, NULL, NULL, "Set-C"},
     {"POST /login", "", "username=foo&password=foo", 400, NO_JSON, NULL, "Set-C"},
     {"POST /login", "", FOO "}", 400, NO_JSON, NULL, "Set-C"},
@@ -852,6 +853,8 @@ static const struct {
     {"GET /%0a%22 HTTP/1.0\r\n\r\n", "\"GET /%0a%22 HTTP/1.0\" 404 "},
     {"GET /!~ HTTP/1.0\r\n\r\n", "\"GET /!~ HTTP/1.0\" 404 "},
     {"\r\nnonsense\r\n\r\n", "] \"\" 400 "},
+    {"GET /whole HTTP/1.1\n", "\"GET /whole HTTP/1.1\" 400 "},
+    {"GET /first HTTP/1.1\r\nA: b\n", "\"GET /first HTTP/1.1\" 400 "},
 };
 
 static bool is_printable(const char *text) {
