@@ -538,6 +538,36 @@ static bool date_is(time_t time) {
     return strstr(heard, date) != NULL;
 }
 
+#define SECOND_NS 1000000000LL
+
+/* Whether the session is known when the clock is so many seconds ahead. */
+static bool lives(const char *session, long long seconds) {
+    plan->ahead = seconds * SECOND_NS;
+    struct client c = dial();
+    bool known = ask_as(&c, session, "GET /home", 200);
+    hang_up(&c);
+    return known;
+}
+
+static void test_lives(void) {
+    char idle[41], busy[41];
+    TEST("a session ends 1800 seconds after its last use, and 28800 after its beginning") {
+        clear_plan();
+        CHECK(start(usual, (struct extras){0}));
+        struct client c = dial();
+        CHECK(log_in(&c, idle) && log_in(&c, busy));
+        hang_up(&c);
+        for (int i = 1; i < 17; i++) CHECK(lives(busy, i * 1799));
+        CHECK(lives(busy, 28799) && !lives(busy, 28800));
+        plan->ahead = 30000 * SECOND_NS;
+        c = dial();
+        CHECK(log_in(&c, idle) && log_in(&c, busy));
+        hang_up(&c);
+        CHECK(lives(busy, 31799) && !lives(idle, 31800) && lives(busy, 31800));
+        expect_good_end();
+    }
+}
+
 static void test_clocks(void) {
     static const long long jumps[] = {86400, -86400, 0, 2208988800 - 1700000000, 4294967296, 1};
     char session[41];
@@ -552,6 +582,9 @@ static void test_clocks(void) {
             CHECK(ask_as(&c, session, "GET /home", 200));
             CHECK(date_is(now) || date_is(now + 1));
         }
+        plan->wall_jump = 1LL << 60; /* into a year that no date can tell */
+        CHECK(ask_as(&c, session, "GET /home", 200));
+        CHECK(strstr(heard, "\r\nDate: Mon, 01 Jan 1900 00:00:00 GMT\r\n"));
         hang_up(&c);
         expect_good_end();
     }
@@ -618,6 +651,12 @@ static void test_memory(void) {
 }
 
 static void test_entropy(void) {
+    TEST("a source of entropy that gives a few bytes at a time is read until they are enough") {
+        clear_plan();
+        plan->most = 20; /* of 32 */
+        CHECK(start(usual, (struct extras){0}) && is_served());
+        expect_good_end();
+    }
     TEST("a source of entropy that is empty is no source: the start fails, and says so") {
         clear_plan();
         plan->empty = true;
@@ -696,6 +735,7 @@ int main(int argc, char **argv) {
     test_rows(only);
     if (!only) {
         test_storms();
+        test_lives();
         test_clocks();
         test_descriptors();
         test_limits();

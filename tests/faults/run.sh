@@ -30,7 +30,7 @@ nm -g $out/*.o | awk '$1 == "U" { used[$2] } $2 ~ /[TDB]/ { ours[$3] }
 
 $cc $LDFLAGS -DSECOND=$second -o $out/test_server tests/test_server.c
 $cc $LDFLAGS -DSERVER_SECOND=${second}000000LL -o $out/faults $here/faults.c $here/walk.c
-$cc $LDFLAGS -I. -o $out/table $here/table.c http.c json.c
+for test in table rounds; do $cc $LDFLAGS -I. -o $out/$test $here/$test.c http.c json.c; done
 
 if [ $# -gt 0 ]; then exec $out/faults "$@"; fi
-exec sh tests/run.sh $out/table $out/faults $here/one_byte.sh
+exec sh tests/run.sh $out/rounds $out/table $out/faults $here/one_byte.sh

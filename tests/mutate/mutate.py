@@ -183,7 +183,7 @@ class Tests:
     # Those of each room, the quickest first; with a plus: watched by the sanitizers.
     NAMES = {
         "app.c": ["options", "server", "faults", "options+"],
-        "server.c": ["table", "server", "options", "faults", "table+", "server+"],
+        "server.c": ["rounds", "table", "server", "options", "faults", "table+", "server+"],
         "http.c": ["http", "compare", "http+", "table", "server"],
         "json.c": ["json", "json+", "server"],
         "db.c": ["db", "db+", "options", "server", "faults"],
@@ -220,9 +220,9 @@ class Tests:
 
     def object_of(self, source, room, folder, *flags):
         """The object of a source among the tests, made once; anew where it includes the mutant."""
-        includes = {"tests/faults/table.c": "server.c", "tests/faults/books.c": "server.c"}
+        includers = [f"tests/faults/{name}.c" for name in ("table", "rounds", "books")]
         place = WORK
-        if includes.get(source) == room:  # it finds ../../server.c beside the copy
+        if room == "server.c" and source in includers:  # it finds ../../server.c beside the copy
             place = folder
             if not (folder / "tests/faults").exists():
                 shutil.copytree(TOP / "tests/faults", folder / "tests/faults")
@@ -254,8 +254,8 @@ class Tests:
         if name == "faults":
             self.build_faults(room, folder, [objects["app.c"], *rooms])
             return [str(WORK / name), "-q"]
-        if name == "table":
-            source = "tests/faults/table.c"
+        if name in ("table", "rounds"):
+            source = f"tests/faults/{name}.c"
         if name == "compare":  # it wants a small buffer
             source, rooms = "tests/model/compare.c", [str(folder / room)]
             flags = ["-DHTTP_BUFFER=2048"]

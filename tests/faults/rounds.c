@@ -1,0 +1,655 @@
+/* rounds.c - the rounds of server.c on clocks that are told what to say.
+ *
+ * Nothing is left to chance here: each test says who comes, who speaks, and what a poll costs. Time
+ * goes on by that, by what poll sleeps, and by the work of each answer. So it can be counted how
+ * often everyone is looked at, how long poll may sleep, and who gives way to whom.
+ */
+#define _POSIX_C_SOURCE 200809L
+#include "../test.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+static int told_accept(int fd, struct sockaddr *address, socklen_t *len);
+static void *told_calloc(size_t count, size_t size);
+static int told_clock(clockid_t clock, struct timespec *to);
+static int told_close(int fd);
+static int told_fcntl(int fd, int command, int value);
+static int told_poll(struct pollfd polled[], nfds_t count, int timeout);
+static ssize_t told_recv(int fd, void *at, size_t len, int flags);
+static ssize_t told_send(int fd, const void *at, size_t len, int flags);
+static int told_shutdown(int fd, int how);
+
+/* The system's headers have been read above, so that these change server.c alone. */
+#define accept        told_accept
+#define calloc        told_calloc
+#define clock_gettime told_clock
+#define close         told_close
+#define fcntl         told_fcntl
+#define poll          told_poll
+#define recv          told_recv
+#define send          told_send
+#define shutdown      told_shutdown
+#include "../../server.c"
+#undef calloc
+#undef close
+#undef fcntl
+#undef poll
+
+#define FIRST 1000 /* descriptor of the first who comes; each later one has the next */
+#define PEERS 4000 /* come to a server at most */
+#define NEVER (INT64_MAX / 2)
+#define WORK  INT64_C(10000) /* ns that an answer takes */
+#define BAD   "no request\n" /* as no CR stands before LF; no more is read after its answer */
+#define GOOD  "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+static struct peer {
+    const char *says; /* in its next turn; NULL for nothing, and it is not ready then */
+    int error;        /* of recv, where there is no more of that */
+    int turns, answers;
+    bool closed; /* by the server */
+} peers[PEERS];
+
+static struct server *server;
+static int64_t now, cpu;     /* the two clocks, in ns */
+static int64_t silence_ends; /* then the first peer speaks */
+static int64_t
+    look_at_one; /* ns that poll takes for each entry; and 4 times that where it may sleep */
+static int newcomers, come; /* who wait to be accepted, and who have come so far */
+static int accept_error, poll_error;
+static bool signal_comes; /* when poll begins to sleep */
+static bool log_takes;    /* lines */
+static size_t allocated;  /* bytes */
+
+/* What poll was told, and what it has done. */
+static int timeout_given;
+static bool was_full, listener_was_polled;
+static int full_rounds;
+static int64_t full_time; /* in full rounds, sleep left out */
+static bool log_was_waited_for;
+
+static int fail(int error) {
+    errno = error;
+    return -1;
+}
+
+/* ---- The system ---- */
+
+static int told_clock(clockid_t clock, struct timespec *to) {
+    int64_t time = clock == CLOCK_PROCESS_CPUTIME_ID ? cpu : now;
+    *to = (struct timespec){(time_t)(time / 1000000000), (long)(time % 1000000000)};
+    return 0;
+}
+
+static int told_accept(int fd, struct sockaddr *address, socklen_t *len) {
+    (void)fd, (void)address, (void)len;
+    if (accept_error) return fail(accept_error);
+    if (newcomers == 0) return fail(EAGAIN);
+    newcomers--;
+    peers[come] = (struct peer){.says = NULL};
+    return FIRST + come++;
+}
+
+static void *told_calloc(size_t count, size_t size) {
+    allocated += count * size;
+    return calloc(count, size);
+}
+
+static int told_fcntl(int fd, int command, int value) {
+    return fd < FIRST ? fcntl(fd, command, value) : 0;
+}
+
+static int told_close(int fd) {
+    if (fd < FIRST) return close(fd);
+    peers[fd - FIRST].closed = true;
+    return 0;
+}
+
+static ssize_t told_recv(int fd, void *at, size_t len, int flags) {
+    struct peer *peer = &peers[fd - FIRST];
+    const char *says = peer->says ? peer->says : "";
+    size_t n = strlen(says) < len ? strlen(says) : len;
+    (void)flags;
+    peer->says = says[n] ? says + n : NULL;
+    peer->turns++;
+    if (n == 0) return fail(peer->error ? peer->error : EAGAIN);
+    memcpy(at, says, n);
+    return (ssize_t)n;
+}
+
+static ssize_t told_send(int fd, const void *at, size_t len, int flags) {
+    (void)at, (void)flags;
+    peers[fd - FIRST].answers++;
+    now += WORK;
+    cpu += WORK;
+    return (ssize_t)len;
+}
+
+static int told_shutdown(int fd, int how) {
+    (void)fd, (void)how;
+    return 0;
+}
+
+static bool is_ready(const struct pollfd *entry) {
+    if (entry->fd >= FIRST) return entry->events & POLLIN && peers[entry->fd - FIRST].says;
+    return entry->fd >= 0 && entry->fd == server->listener && newcomers > 0;
+}
+
+static int count_ready(struct pollfd polled[], nfds_t count) {
+    int ready = 0;
+    for (nfds_t i = 0; i < count; i++) {
+        polled[i].revents = is_ready(&polled[i]) ? POLLIN : 0;
+        ready += polled[i].revents != 0;
+    }
+    return ready;
+}
+
+/* A sleep ends with its time or with the silence. A signal comes before it, as the worst one does. */
+static int sleep_on(struct pollfd polled[], nfds_t count, int timeout) {
+    if (signal_comes && was_full) {
+        on_stop_signal(SIGTERM);
+        signal_comes = false;
+        return poll(&polled[count - 1], 1, 0);
+    }
+    if (timeout == 0) return 0;
+    int64_t until = now + timeout * MILLISECOND;
+    now = timeout > 0 && until < silence_ends ? until : silence_ends;
+    if (now == silence_ends) {
+        peers[0].says = GOOD;
+        silence_ends = NEVER;
+    }
+    return count_ready(polled, count);
+}
+
+static int told_poll(struct pollfd polled[], nfds_t count, int timeout) {
+    if (polled != server->polled) { /* the log is asked about */
+        log_was_waited_for |= timeout != 0;
+        polled[0].revents = POLLOUT;
+        return log_takes;
+    }
+    int64_t cost = (int64_t)count * look_at_one * (timeout ? 4 : 1);
+    now += cost;
+    cpu += cost;
+    timeout_given = timeout;
+    listener_was_polled = polled[0].fd >= 0;
+    was_full = count > server->count;
+    full_rounds += was_full;
+    full_time += was_full ? cost : 0;
+    if (poll_error) return fail(poll_error);
+    int ready = count_ready(polled, count);
+    return ready ? ready : sleep_on(polled, count, timeout);
+}
+
+/* ---- What happens ---- */
+
+static int empty_page(const struct http_request *req, struct http_response *res) {
+    (void)req, (void)res;
+    return 200;
+}
+
+/* A server to which nobody has come yet. */
+static void begin(size_t connections) {
+    static struct server_options options;
+    static const struct route routes[] = {{"GET", "/", empty_page}, {NULL, NULL, NULL}};
+    const char *failed;
+    options =
+        (struct server_options){.address = "127.0.0.1", .connections = connections, .quiet = true};
+    stop_signals = newcomers = come = accept_error = poll_error = 0;
+    look_at_one = 0;
+    log_takes = true;
+    now = cpu = SERVER_SECOND;
+    silence_ends = NEVER;
+    server = server_create(&options, routes, &failed);
+    if (!server) exit(1);
+}
+
+static void end(void) { server_destroy(server); }
+
+/* One more comes. Returns who. */
+static struct peer *bring(void) {
+    for (newcomers = 1; newcomers > 0;) play_round(server);
+    return &peers[come - 1];
+}
+
+/* A peer speaks, and has its turn. */
+static void speak(struct peer *peer, const char *says) {
+    for (peer->says = says; peer->says && !peer->closed;) play_round(server);
+}
+
+/* The first peer asks without a pause, for `time` ns. */
+static void load(int64_t time) {
+    for (int64_t until = now + time; now < until; play_round(server)) peers[0].says = GOOD;
+}
+
+/* `count` come, and all but the first are idle then. */
+static void fill(int count) {
+    while (come < count) bring();
+    now += 2 * BUSY_TIME;
+    full_rounds = 0;
+    while (full_rounds == 0) load(1);
+}
+
+static void play_full_round(void) {
+    for (full_rounds = 0; full_rounds == 0;) play_round(server);
+}
+
+/* ---- When everyone is looked at ---- */
+
+#define IDLE 1500                         /* connections */
+#define LOOK ((IDLE + 2) * INT64_C(1000)) /* ns that a look at everyone takes: one entry is 1000 */
+
+static void begin_with_idle(void) {
+    begin(IDLE + 100);
+    look_at_one = 1000;
+    fill(IDLE);
+    silence_ends = now + SERVER_SECOND; /* what a sleep costs is known after one */
+    while (silence_ends != NEVER) play_round(server);
+    load(SERVER_SECOND / 10);
+}
+
+static bool is_about(int64_t time, int64_t expected) {
+    return time > expected - expected / 100 && time < expected + expected / 100;
+}
+
+static void test_load(void) {
+    TEST("beside load everyone is looked at after 32 times what the look before has cost") {
+        begin_with_idle();
+        int64_t start = now;
+        full_time = full_rounds = 0;
+        load(10 * SERVER_SECOND);
+        CHECK(is_about((now - start - full_time) / full_rounds, 32 * LOOK));
+        CHECK(full_time == full_rounds * LOOK);
+        end();
+    }
+    TEST("beside load an idle connection that asks is answered after the next look at everyone") {
+        begin_with_idle();
+        int64_t start = now;
+        for (peers[7].says = GOOD; peers[7].says; play_round(server)) peers[0].says = GOOD;
+        CHECK(now - start < 34 * LOOK);
+        end();
+    }
+    TEST("where nobody is idle everyone is looked at ten times a second") {
+        begin(10);
+        bring();
+        load(SERVER_SECOND);
+        full_rounds = 0;
+        load(10 * SERVER_SECOND);
+        CHECK(full_rounds >= 98 && full_rounds <= 101);
+        end();
+    }
+    TEST("who has asked is polled in quick rounds for a twentieth of a second") {
+        begin_with_idle();
+        speak(&peers[7], GOOD);
+        load(BUSY_TIME / 2);
+        CHECK(server->busy == 3);
+        load(BUSY_TIME / 2 + 34 * LOOK);
+        CHECK(server->busy == 2);
+        end();
+    }
+}
+
+static void test_silence(void) {
+    TEST("where nothing else is to do everyone is looked at after 4 times what that has cost") {
+        begin_with_idle();
+        play_full_round();
+        int64_t start = now;
+        play_full_round();
+        CHECK(timeout_given == 0);
+        CHECK(now - start > 4 * LOOK && now - start < 5 * LOOK + 2 * MILLISECOND);
+        end();
+    }
+    TEST("poll sleeps on everyone after a silence of 4 times what that costs, and no sooner") {
+        begin_with_idle();
+        int64_t start = now;
+        do play_full_round();
+        while (timeout_given == 0);
+        int64_t silence = now - timeout_given * MILLISECOND - start;
+        CHECK(silence > 4 * 4 * LOOK && silence < 4 * 4 * LOOK + 10 * LOOK);
+        end();
+    }
+    TEST("where a look costs next to nothing it is made every 8 ms beside load, and after 1 ms "
+         "else") {
+        begin(10);
+        look_at_one = 1000;
+        fill(5);
+        full_rounds = 0;
+        load(SERVER_SECOND);
+        CHECK(full_rounds >= 123 && full_rounds <= 125);
+        int64_t start = now;
+        while (!is_full(server)) play_round(server);
+        CHECK(now - start >= MILLISECOND && now - start <= 3 * MILLISECOND);
+        end();
+    }
+}
+
+/* ---- How long poll sleeps ---- */
+
+static void test_sleep(void) {
+    TEST("with nobody there poll sleeps until somebody comes") {
+        begin(10);
+        silence_ends = now + 60 * SERVER_SECOND;
+        play_round(server);
+        CHECK(was_full && timeout_given == -1);
+        end();
+    }
+    TEST("an idle connection ends 15 seconds after its last request, and poll sleeps until then") {
+        begin(10);
+        speak(bring(), GOOD);
+        int64_t start = now;
+        int rounds = 0;
+        for (; !peers[0].closed; rounds++) play_round(server);
+        CHECK(now - start >= IDLE_TIME && now - start <= IDLE_TIME + 2 * MILLISECOND);
+        CHECK(rounds < 10);
+        end();
+    }
+    TEST("connections whose times end close together end in one round") {
+        begin(10);
+        speak(bring(), GOOD);
+        now += NAP_TIME / 2;
+        speak(bring(), GOOD);
+        while (!peers[0].closed) play_round(server);
+        play_round(server);
+        if (!was_full) play_round(server);
+        CHECK(peers[1].closed && timeout_given == (int)(NAP_TIME / MILLISECOND) + 1);
+        end();
+    }
+}
+
+/* ---- The log ---- */
+
+/* The server writes a log, as into a pipe. Returns the file that it goes to. */
+static FILE *begin_log(void) {
+    static struct server_options loud = {.connections = 10};
+    FILE *file = tmpfile();
+    if (!file) exit(1);
+    server->options = &loud;
+    server->log_sink = dup(fileno(file));
+    server->log_may_block = true;
+    return file;
+}
+
+/* The lines in the file, those that are told to be lost among them. `*told` is how often that was. */
+static int count_lines(FILE *file, int *told) {
+    char line[2000];
+    int lines = 0, lost;
+    *told = 0;
+    rewind(file);
+    while (fgets(line, sizeof line, file)) {
+        bool is_told = sscanf(line, "server: lines of the log that were lost: %d", &lost) == 1;
+        *told += is_told;
+        lines += is_told ? lost : 1;
+    }
+    return lines;
+}
+
+static void test_log(void) {
+    static char many[100 * (sizeof GOOD - 1) + 1];
+    int told;
+    for (int i = 0; i < 100; i++) strcat(many, GOOD);
+    TEST("while the log takes no lines it is asked ten times a second, and not waited for") {
+        begin(10);
+        FILE *file = begin_log();
+        log_takes = false;
+        speak(bring(), GOOD);
+        CHECK(server->log.len > 0);
+        silence_ends = now + SERVER_SECOND;
+        for (int rounds = 0; silence_ends != NEVER; rounds++) {
+            CHECK(rounds < 30 && timeout_given >= 0 && timeout_given <= 101);
+            play_round(server);
+        }
+        log_takes = true;
+        play_round(server);
+        CHECK(server->log.len == 0 && !log_was_waited_for && count_lines(file, &told) == 2);
+        end();
+        fclose(file);
+    }
+    TEST("no line is lost while the log takes lines, however many come in a round") {
+        begin(10);
+        FILE *file = begin_log();
+        for (int i = 0; i < 10; i++) bring();
+        for (int i = 0; i < 10; i++) peers[i].says = many;
+        play_full_round();
+        CHECK(count_lines(file, &told) == 1000 && told == 0);
+        end();
+        fclose(file);
+    }
+    TEST("a line that is lost is counted, and that is told once") {
+        begin(10);
+        FILE *file = begin_log();
+        log_takes = false;
+        bring();
+        for (int i = 0; i < 10; i++) speak(&peers[0], many);
+        log_takes = true;
+        for (int i = 0; i < 10; i++) speak(&peers[0], GOOD);
+        CHECK(count_lines(file, &told) == 1010 && told == 1);
+        end();
+        fclose(file);
+    }
+}
+
+/* ---- The end ---- */
+
+static void test_stop(void) {
+    TEST("a signal that comes just before poll sleeps ends the sleep, and is nobody's turn") {
+        begin(10);
+        speak(bring(), GOOD);
+        signal_comes = true;
+        play_full_round();
+        CHECK(stop_signals == 1 && server->last_turn == server->now);
+        CHECK(peers[0].turns == 1 && !peers[0].closed);
+        end();
+    }
+    TEST("a signal never makes the server wait, however many come") {
+        begin(10);
+        alarm(20);
+        for (int i = 0; i < 100000; i++) on_stop_signal(SIGTERM);
+        alarm(0);
+        CHECK(stop_signals == 100000);
+        end();
+    }
+    TEST("told to stop, the server ends as soon as nothing is in flight") {
+        begin(10);
+        for (int i = 0; i < 5; i++) speak(bring(), GOOD);
+        speak(&peers[3], "GET /");
+        int64_t start = now;
+        stop_signals = 1;
+        while (!is_over(server) && !peers[4].closed) play_round(server);
+        CHECK(now - start < 15 * MILLISECOND);
+        now += NAP_TIME;
+        speak(&peers[3], " HTTP/1.1\r\nHost: a\r\n\r\n");
+        CHECK(peers[3].answers == 2 && peers[3].closed && is_over(server));
+        end();
+    }
+    TEST("told to stop, the server waits 5 seconds for what is in flight, and looks 100 times a "
+         "second") {
+        begin(10);
+        speak(bring(), "GET /");
+        int64_t start = now;
+        int rounds = 0;
+        stop_signals = 1;
+        for (; !is_over(server); rounds++) play_round(server);
+        CHECK(now - start >= STOP_TIME && now - start <= STOP_TIME + 20 * MILLISECOND);
+        CHECK(rounds >= 400 && rounds <= 1200);
+        end();
+    }
+}
+
+/* ---- Faults ---- */
+
+static void test_poll_errors(void) {
+    TEST("while poll fails for good, those whose time is over end all the same") {
+        begin(10);
+        fill(3);
+        now += IDLE_TIME;
+        poll_error = EINVAL;
+        for (int i = 0; i < 3; i++) play_round(server);
+        CHECK(peers[0].closed && peers[1].closed && peers[2].closed);
+        poll_error = 0;
+        speak(bring(), GOOD);
+        CHECK(peers[3].answers == 1);
+        end();
+    }
+    TEST("a poll that is interrupted ends nobody, as it has not looked who speaks") {
+        begin(10);
+        fill(3);
+        now += IDLE_TIME;
+        poll_error = EINTR;
+        for (int i = 0; i < 3; i++) play_round(server);
+        CHECK(!peers[0].closed && !peers[1].closed && !peers[2].closed);
+        end();
+    }
+}
+
+static void test_accept(void) {
+    TEST(
+        "without descriptors the listener rests for a tenth of a second, and is then asked again") {
+        begin(10);
+        fill(1);
+        accept_error = EMFILE;
+        newcomers = 1;
+        play_full_round();
+        int64_t start = now;
+        play_full_round();
+        CHECK(!listener_was_polled);
+        accept_error = 0;
+        while (newcomers > 0) play_round(server);
+        CHECK(now - start >= REST_TIME - MILLISECOND && now - start <= REST_TIME + 3 * MILLISECOND);
+        end();
+    }
+    TEST("the listener that rests wakes with nobody there") {
+        begin(10);
+        accept_error = ENFILE;
+        newcomers = 1;
+        play_round(server);
+        accept_error = 0;
+        int64_t start = now;
+        while (newcomers > 0 && now - start < SERVER_SECOND) play_round(server);
+        CHECK(now - start <= REST_TIME + NAP_TIME + 10 * MILLISECOND);
+        end();
+    }
+    TEST("a round takes in a sixteenth of the table and one more, but 64 at most") {
+        static const struct {
+            size_t table;
+            int few;
+        } cases[] = {{1, 1}, {160, 11}, {1000, 63}, {1600, 64}};
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+            begin(cases[i].table);
+            newcomers = 200;
+            play_round(server);
+            CHECK(come == cases[i].few);
+            end();
+        }
+    }
+}
+
+static void test_giving_way(void) {
+    TEST("in a full table an idle one gives way, then one that lingers, then the oldest request") {
+        begin(3);
+        struct peer *half = bring(), *lingers = bring(), *idle = bring();
+        speak(half, "GET /");
+        speak(lingers, BAD);
+        now += MILLISECOND;
+        speak(idle, GOOD);
+        struct peer *second = bring();
+        CHECK(idle->closed && !half->closed && !lingers->closed);
+        speak(second, "GET /");
+        struct peer *third = bring();
+        CHECK(lingers->closed && !half->closed && !second->closed);
+        now += MILLISECOND;
+        speak(third, "GET /");
+        bring();
+        CHECK(half->closed && !second->closed && !third->closed);
+        end();
+    }
+    TEST("where all buffers are in use, the oldest message gives way, and nobody else does") {
+        begin(20); /* with 8 buffers */
+        struct peer *idle = bring();
+        for (int i = 1; i <= 9; i++, now += MILLISECOND) bring();
+        for (int i = 1; i <= 8; i++, now += MILLISECOND) speak(&peers[i], "GET /");
+        speak(&peers[9], "GET /");
+        for (int i = 2; i <= 9; i++) CHECK(!peers[i].closed);
+        CHECK(peers[1].closed && !idle->closed);
+        end();
+    }
+}
+
+/* ---- Turns ---- */
+
+static void test_turns(void) {
+    static char first[READ_AT_ONCE + 1];
+    memset(first, 'x', READ_AT_ONCE);
+    TEST("a request whose first bytes fill one read, and that comes on later, is answered") {
+        begin(10);
+        memcpy(first, "GET / HTTP/1.1\r\nHost: a\r\nX: ", 28);
+        speak(bring(), first);
+        CHECK(peers[0].answers == 0 && peers[0].turns == 2);
+        speak(&peers[0], "\r\n\r\n");
+        CHECK(peers[0].answers == 1);
+        end();
+    }
+    TEST("what is refused is read no further, so that its answer goes out") {
+        begin(10);
+        memcpy(first, BAD, strlen(BAD));
+        struct peer *peer = bring();
+        peer->error = ECONNRESET;
+        speak(peer, first);
+        CHECK(peer->answers == 1);
+        end();
+    }
+    TEST("a connection that lingers ends when its peer has, and not for a wait") {
+        static const int waits[] = {EAGAIN, EINTR};
+        begin(10);
+        struct peer *peer = bring();
+        speak(peer, BAD);
+        for (int i = 0; i < 2; i++) {
+            peer->error = waits[i];
+            speak(peer, "");
+            CHECK(!peer->closed);
+        }
+        speak(peer, "more");
+        CHECK(!peer->closed);
+        peer->error = ECONNRESET;
+        speak(peer, "");
+        CHECK(peer->closed);
+        end();
+    }
+}
+
+static void test_memory(void) {
+    TEST("the memory that is told is the memory that is taken") {
+        static const size_t tables[] = {1, 100, 1000, 5000};
+        for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+            allocated = 0;
+            begin(tables[i]);
+            CHECK(allocated == server_memory(server->options));
+            end();
+        }
+    }
+}
+
+int main(void) {
+    test_memory();
+    test_load();
+    test_silence();
+    test_sleep();
+    test_log();
+    test_stop();
+    test_poll_errors();
+    test_accept();
+    test_giving_way();
+    test_turns();
+    return test_report();
+}
