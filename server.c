@@ -83,7 +83,6 @@ struct connection {
     enum state state;
     bool partial; /* the first bytes of a request are here, and its time runs */
     bool last;    /* no request is read after the latest one */
-    bool linger;  /* ... and the peer may still be sending */
     unsigned char peer_len;
     char peer[INET6_ADDRSTRLEN];
 };
@@ -475,7 +474,7 @@ static void answer(struct server *server, struct connection *c) {
     write_answer(server, c, text_str(&line));
 }
 
-/* Answers bytes that make no request, and lets the connection end. */
+/* Answers bytes that make no request, and lets the connection end. They stay unread, so it lingers. */
 static void refuse(struct server *server, struct connection *c, struct str bytes, int status) {
     struct http_request none = {.minor = 1};
     struct str line = str_cut(&bytes, '\n');
@@ -483,7 +482,6 @@ static void refuse(struct server *server, struct connection *c, struct str bytes
     http_begin_response(&server->response, &none);
     server->response.status = server_error(&server->response, status, complaint(status));
     write_answer(server, c, line);
-    c->linger = true;
 }
 
 /* ---- Turns: what a connection does when poll has found it ready ---- */
@@ -539,7 +537,7 @@ static void keep(struct server *server, struct connection *c, struct str in, str
 /* Our side of the connection ends. With input unread the peer might lose the answer to a reset, so
  * what comes is thrown away until the peer has closed too (RFC 9112 section 9.6). */
 static void end_connection(struct server *server, struct connection *c, bool unread) {
-    if ((!c->linger && !unread) || shutdown(descriptor(server, c), SHUT_WR) < 0) {
+    if (!unread || shutdown(descriptor(server, c), SHUT_WR) < 0) {
         close_connection(server, c, NULL);
         return;
     }
@@ -643,7 +641,7 @@ static void take_turn(struct server *server, struct connection *c) {
 static void end_overdue(struct server *server, struct connection *c) {
     if (c->state == READING && c->partial) {
         refuse(server, c, (struct str){c->buffer->in, c->buffer->in_len}, 408);
-        end_turn(server, c, c->buffer->in, 0);
+        end_turn(server, c, c->buffer->in, c->buffer->in_len);
     } else {
         close_connection(server, c,
                          c->state == WRITING ? "the peer did not take the answer in time" : NULL);

@@ -49,16 +49,18 @@ static int told_shutdown(int fd, int how);
 #undef fcntl
 #undef poll
 
-#define FIRST 1000 /* descriptor of the first who comes; each later one has the next */
-#define PEERS 4000 /* come to a server at most */
-#define NEVER (INT64_MAX / 2)
-#define WORK  INT64_C(10000) /* ns that an answer takes */
-#define BAD   "no request\n" /* as no CR stands before LF; no more is read after its answer */
-#define GOOD  "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+#define FIRST   1000 /* descriptor of the first who comes; each later one has the next */
+#define PEERS   4000 /* come to a server at most */
+#define NEVER   (INT64_MAX / 2)
+#define WORK    INT64_C(10000) /* ns that an answer takes */
+#define BAD     "no request\n" /* as no CR stands before LF; no more is read after its answer */
+#define GOOD    "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+#define CLOSING "GET / HTTP/1.0\r\n\r\n"
 
 static struct peer {
     const char *says; /* in its next turn; NULL for nothing, and it is not ready then */
     int error;        /* of recv, where there is no more of that */
+    size_t takes;     /* bytes of answers */
     int turns, answers;
     bool closed; /* by the server */
 } peers[PEERS];
@@ -99,7 +101,7 @@ static int told_accept(int fd, struct sockaddr *address, socklen_t *len) {
     if (accept_error) return fail(accept_error);
     if (newcomers == 0) return fail(EAGAIN);
     newcomers--;
-    peers[come] = (struct peer){.says = NULL};
+    peers[come] = (struct peer){.takes = SIZE_MAX};
     return FIRST + come++;
 }
 
@@ -131,11 +133,15 @@ static ssize_t told_recv(int fd, void *at, size_t len, int flags) {
 }
 
 static ssize_t told_send(int fd, const void *at, size_t len, int flags) {
+    struct peer *peer = &peers[fd - FIRST];
+    size_t n = len < peer->takes ? len : peer->takes;
     (void)at, (void)flags;
-    peers[fd - FIRST].answers++;
     now += WORK;
     cpu += WORK;
-    return (ssize_t)len;
+    if (n == 0) return fail(EAGAIN);
+    peer->takes -= n;
+    peer->answers += n == len;
+    return (ssize_t)n;
 }
 
 static int told_shutdown(int fd, int how) {
@@ -143,15 +149,19 @@ static int told_shutdown(int fd, int how) {
     return 0;
 }
 
-static bool is_ready(const struct pollfd *entry) {
-    if (entry->fd >= FIRST) return entry->events & POLLIN && peers[entry->fd - FIRST].says;
-    return entry->fd >= 0 && entry->fd == server->listener && newcomers > 0;
+/* What poll finds of an entry. */
+static short find(const struct pollfd *entry) {
+    if (entry->fd < FIRST)
+        return entry->fd >= 0 && entry->fd == server->listener && newcomers > 0 ? POLLIN : 0;
+    const struct peer *peer = &peers[entry->fd - FIRST];
+    if (entry->events == POLLOUT) return peer->takes > 0 ? POLLOUT : 0;
+    return peer->says ? POLLIN : 0;
 }
 
 static int count_ready(struct pollfd polled[], nfds_t count) {
     int ready = 0;
     for (nfds_t i = 0; i < count; i++) {
-        polled[i].revents = is_ready(&polled[i]) ? POLLIN : 0;
+        polled[i].revents = find(&polled[i]);
         ready += polled[i].revents != 0;
     }
     return ready;
@@ -395,6 +405,14 @@ static int count_lines(FILE *file, int *told) {
     return lines;
 }
 
+static bool has_line(FILE *file, const char *end) {
+    char line[2000];
+    bool has = false;
+    rewind(file);
+    while (!has && fgets(line, sizeof line, file)) has = strstr(line, end) != NULL;
+    return has;
+}
+
 static void test_log(void) {
     static char many[100 * (sizeof GOOD - 1) + 1];
     int told;
@@ -589,6 +607,7 @@ static void test_giving_way(void) {
 /* ---- Turns ---- */
 
 static void test_turns(void) {
+    int told;
     static char first[READ_AT_ONCE + 1];
     memset(first, 'x', READ_AT_ONCE);
     TEST("a request whose first bytes fill one read, and that comes on later, is answered") {
@@ -607,6 +626,58 @@ static void test_turns(void) {
         peer->error = ECONNRESET;
         speak(peer, first);
         CHECK(peer->answers == 1);
+        end();
+    }
+    TEST("an answer of which one byte is left is sent to the end") {
+        begin(10);
+        struct peer *peer = bring();
+        speak(peer, GOOD);
+        size_t whole = SIZE_MAX - peer->takes;
+        peer->takes = whole - 1;
+        speak(peer, GOOD);
+        CHECK(peer->answers == 1 && peer->takes == 0);
+        peer->takes = whole;
+        play_full_round();
+        CHECK(peer->answers == 2 && peer->takes == whole - 1);
+        end();
+    }
+    TEST("an answer that is not taken in 10 seconds is told of, and a silent peer is not") {
+        begin(10);
+        FILE *file = begin_log();
+        struct peer *silent = bring(), *peer = bring();
+        peer->takes = 100;
+        peer->says = GOOD;
+        int64_t start = now;
+        while (!peer->closed) play_round(server);
+        CHECK(now - start >= MESSAGE_TIME && now - start < MESSAGE_TIME + NAP_TIME);
+        while (!silent->closed) play_round(server);
+        CHECK(has_line(file, "] \"-\" closed: the peer did not take the answer in time\n"));
+        CHECK(count_lines(file, &told) == 2);
+        end();
+        fclose(file);
+    }
+    TEST("a last answer lingers for 2 seconds where one byte is unread, and not where none is") {
+        static const char *const last[] = {CLOSING, CLOSING "x", BAD};
+        for (int i = 0; i < 3; i++) {
+            begin(10);
+            struct peer *peer = bring();
+            int64_t start = now;
+            speak(peer, last[i]);
+            CHECK(peer->answers == 1 && peer->closed == (i == 0));
+            while (!peer->closed) play_round(server);
+            CHECK(i == 0 || is_about(now - start, LINGER_TIME));
+            end();
+        }
+    }
+    TEST("who sends half a request has 10 seconds, then an answer, and 2 more to read it") {
+        begin(10);
+        struct peer *peer = bring();
+        speak(peer, "GET /");
+        int64_t start = now;
+        while (peer->answers == 0) play_round(server);
+        CHECK(is_about(now - start, MESSAGE_TIME) && !peer->closed);
+        while (!peer->closed) play_round(server);
+        CHECK(is_about(now - start, MESSAGE_TIME + LINGER_TIME));
         end();
     }
     TEST("a connection that lingers ends when its peer has, and not for a wait") {
