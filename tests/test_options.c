@@ -395,6 +395,17 @@ static void test_sessions(void) {
         CHECK(refused == 30 && log_in(&child, FOO, id) == 200);
         CHECK(stop(&child, SIGTERM) == 0);
     }
+    TEST("without -b ten failures in a row slow a name down, and nine do not") {
+        struct child child = start(LOOPBACK);
+        char id[41];
+        int64_t since = read_clock();
+        for (int i = 0; i < 9; i++) CHECK(log_in(&child, LOGIN_AS("foo", "no"), id) == 401);
+        CHECK(log_in(&child, FOO, id) == 200);
+        for (int i = 0; i < 10; i++) CHECK(log_in(&child, LOGIN_AS("foo", "no"), id) == 401);
+        int status = log_in(&child, FOO, id);
+        if (sleep_until(since, 0)) CHECK(status == 429);
+        CHECK(stop(&child, SIGTERM) == 0);
+    }
     TEST("-s: a user's share of sessions is used by the latest of them") {
         char options[300], ids[4][41];
         snprintf(options, sizeof options, "%s -s 4", write_users("ann:ann\nfoo:foo\n"));
