@@ -100,6 +100,8 @@ static const struct {
     {"OPTIONS /logout", "", NULL, 200, "{}", "Allow: POST, OPTIONS\r\n", NULL},
     {"OPTIONS *", "", NULL, 200, "{}", "Allow: ", NULL},
     {"OPTIONS /nowhere", "", NULL, 404, NO_PAGE("/nowhere"), NULL, "Allow"},
+    {"GET /", "", NULL, 404, NO_PAGE("/"), NULL, "Allow"},
+    {"GET //", "", NULL, 404, NO_PAGE("/"), NULL, "Allow"},
     {"HEAD /home", ID, NULL, 200, "", "Content-Length: 25\r\n", NULL},
     {"HEAD /home", "", NULL, 401, "", HOW, NULL},
     {"HEAD /login", "", NULL, 405, "", "Allow: POST, OPTIONS\r\n", NULL},
@@ -909,6 +911,17 @@ static void check_blocked_log(void) {
     CHECK(stop(&own, SIGTERM) == 0);
 }
 
+static void check_terminal(void) {
+    int ours = posix_openpt(O_RDWR | O_NOCTTY);
+    if (ours < 0 || grantpt(ours) < 0 || unlockpt(ours) < 0) exit(1);
+    int terminal = open(ptsname(ours), O_RDWR | O_NOCTTY);
+    struct child own = start_as((struct setup){.options = "-a 127.0.0.1 -p 0", .err = terminal});
+    close(terminal);
+    CHECK(ask_at_length(&own, 100)); /* a terminal seldom holds more than 4 KiB */
+    CHECK(stop(&own, SIGTERM) == 0);
+    close(ours);
+}
+
 static void test_log(void) {
     TEST("a request is one line on standard error, in the reference's form") {
         time_t from = time(NULL);
@@ -939,6 +952,7 @@ static void test_log(void) {
     TEST("a log that nobody reads blocks nobody, and what was lost is counted") {
         check_blocked_log();
     }
+    TEST("a terminal that takes no lines blocks nobody") { check_terminal(); }
     TEST("a log that goes to a full device blocks nobody") {
         int full = open("/dev/full", O_WRONLY);
         struct child own =

@@ -10,7 +10,6 @@
  * It takes a minute and a half and wants 10,200 descriptors; with fewer the first fault is
  * smaller. slowhttptest is used where it is installed. It never leaves loopback.
  */
-#define _XOPEN_SOURCE 700 /* beside what client.h names: terminals of our own */
 #include "live.h"
 
 #define MANY        10000
