@@ -19,12 +19,6 @@
 
 #include <stdlib.h>
 
-/* Failed logins in a row under the name with this hash. */
-struct counter {
-    int64_t last; /* when the latest one was */
-    uint32_t name, failures;
-};
-
 struct db {
     struct db_options options;
     struct user *first, *last; /* the table users */
@@ -90,8 +84,8 @@ void db_destroy(struct db *db) {
 
 /* ---- Hashes ---- */
 
-/* FNV-1a begun at a part of the secret: enough to spread names, and no outsider can tell which two
- * share a bucket or a counter. */
+/* FNV-1a begun at a part of the secret: enough to spread names, and which two share a bucket is not
+ * known beforehand. */
 static uint32_t hash_name(const struct db *db, struct str name) {
     uint32_t hash;
     memcpy(&hash, db->options.secret, sizeof hash);
@@ -140,6 +134,7 @@ bool db_add_user(struct db *db, struct str username, struct str password) {
     char *name = (char *)(user + 1);
     memcpy(name, username.s, username.len);
     user->username = (struct str){name, username.len};
+    user->counter.name = hash_name(db, username);
     user->id = ++db->user_count;
     hash_password(db, username, password, user->password);
     user->chain = *bucket;
@@ -152,25 +147,32 @@ bool db_add_user(struct db *db, struct str username, struct str password) {
     return true;
 }
 
+/* A user's own, which no other name reaches, or one that names share that nobody has. */
+static struct counter *find_counter(struct db *db, struct str username, uint32_t hash) {
+    struct user *user = db->users_by_name[hash & db->user_mask];
+    while (user && !str_equal(user->username, username)) user = user->chain;
+    return user ? &user->counter : &db->counters[hash % DB_COUNTERS];
+}
+
 /* 1, 2, 4 ... 30 seconds after the latest failure. */
-unsigned db_login_wait(const struct db *db, struct str username, int64_t now) {
+unsigned db_login_wait(struct db *db, struct str username, int64_t now) {
     uint32_t hash = hash_name(db, username), limit = db->options.failures;
-    const struct counter *counter = &db->counters[hash % DB_COUNTERS];
+    const struct counter *counter = find_counter(db, username, hash);
     if (limit == 0 || counter->name != hash || counter->failures < limit) return 0;
     uint32_t over = counter->failures - limit;
     int64_t until = counter->last + (over < 5 ? INT64_C(1) << over : 30) * DB_SECOND;
     return now < until ? (unsigned)((until - now + DB_SECOND - 1) / DB_SECOND) : 0;
 }
 
-/* Names share counters, and the one that fails most holds it: a failure under another name takes one
- * off, and at none the counter changes hands. So nobody is slowed for another name's failures, and
- * who wants failures forgotten needs DB_COUNTERS guesses under other names for each. */
+/* Names that nobody has share counters: the one that fails most holds it, a failure under another
+ * takes one off, and at none it changes hands. With hundreds of failures under other names somebody
+ * could so find out that nobody has a name; to forget a user's failures no number of them will do. */
 static void count_login(struct db *db, struct str username, bool success, int64_t now) {
     uint32_t hash = hash_name(db, username);
-    struct counter *counter = &db->counters[hash % DB_COUNTERS];
+    struct counter *counter = find_counter(db, username, hash);
     bool own = counter->name == hash || counter->failures == 0;
     if (success) {
-        counter->failures = own ? 0 : counter->failures;
+        counter->failures = 0;
     } else if (!own) {
         counter->failures--;
     } else {

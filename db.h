@@ -5,11 +5,17 @@
 #include "sha1.h"
 #include "str.h"
 
-#define DB_SECRET     32                  /* bytes of the secret that all hashes are keyed with */
-#define DB_NAME       255                 /* bytes in a user's name or password, at most */
-#define DB_SESSION_ID 40                  /* hexadecimal digits in a session's id */
-#define DB_COUNTERS   256                 /* counters of failed logins */
+#define DB_SECRET     32  /* bytes of the secret that all hashes are keyed with */
+#define DB_NAME       255 /* bytes in a user's name or password, at most */
+#define DB_SESSION_ID 40  /* hexadecimal digits in a session's id */
+#define DB_COUNTERS   256 /* counters of failed logins under names that nobody has */
 #define DB_SECOND     INT64_C(1000000000) /* times are in ns, on a clock that only goes forward */
+
+/* Failed logins in a row under the name with this hash. */
+struct counter {
+    int64_t last; /* when the latest one was */
+    uint32_t name, failures;
+};
 
 /* A row of users. */
 struct user {
@@ -19,6 +25,7 @@ struct user {
     uint32_t id, sessions;           /* the row's number, from 1, and how many sessions there are */
     unsigned char password[SHA1_SIZE]; /* a keyed hash of name and password */
     struct str username;
+    struct counter counter;
 };
 
 /* A row of user_sessions. */
@@ -53,7 +60,7 @@ bool db_add_user(struct db *db, struct str username, struct str password);
 
 /* Seconds that must pass before a login as `username` is looked at again, 0 if none. The name need
  * not exist. */
-unsigned db_login_wait(const struct db *db, struct str username, int64_t now);
+unsigned db_login_wait(struct db *db, struct str username, int64_t now);
 
 /* The user with this name and password, or NULL; either is counted for db_login_wait. */
 struct user *db_find_user(struct db *db, struct str username, struct str password, int64_t now);

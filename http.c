@@ -98,8 +98,8 @@ static size_t text_length(const char *s, size_t len) {
     return n;
 }
 
-/* ---- Lines. `*at` walks over bytes that are known to end in CRLF: no class holds CR or LF, so a
- * walk stops there at the latest. ---- */
+/* ---- Lines. `*at` walks over bytes of which the last is LF: no class holds CR or LF, so a walk stops
+ * there at the latest; who has stepped over a line's end looks whether anything follows. ---- */
 
 static struct str take(const char **at, int classes) {
     const char *from = *at, *to = from;
@@ -108,7 +108,7 @@ static struct str take(const char **at, int classes) {
     return (struct str){from, (size_t)(to - from)};
 }
 
-/* The text at the start of what ends in CRLF before `end`. */
+/* The text at the start of what ends in LF before `end`. */
 static struct str take_text(const char **at, const char *end) {
     struct str text = {*at, text_length(*at, (size_t)(end - *at))};
     *at += text.len;
@@ -151,7 +151,8 @@ static bool has_valid_escapes(struct str s) {
     return true;
 }
 
-/* host [ ":" port ] as in RFC 3986 section 3.2, without user information; empty is valid. */
+/* host [ ":" port ] as in RFC 3986 section 3.2, without user information; empty is valid. Of what
+ * stands in brackets only the bytes are checked. */
 static bool is_authority(struct str s) {
     const char *at = s.s, *end = s.s + s.len;
     if (at < end && *at == '[') {
@@ -304,7 +305,7 @@ static void forget(struct http_request *req) {
 }
 
 /* Parses the head at the start of buf[0 .. len), whose last byte is LF. Returns 0, or minus a status:
- * where the head is not whole -400. */
+ * a head that is not whole fails too. */
 static int parse_head(const char *buf, size_t len, struct http_request *req) {
     const char *at = buf, *end = buf + len;
     forget(req);
@@ -339,7 +340,8 @@ static int find_head(const char *buf, size_t len, struct http_progress *progress
 
 /* ---- The body ---- */
 
-/* chunk-size [ chunk-ext ] CRLF (RFC 9112 section 7.1). Returns the size, or minus a status. */
+/* chunk-size [ chunk-ext ] CRLF (RFC 9112 section 7.1), without blanks before the extension, which
+ * nobody sends and some parsers misread. Returns the size, or minus a status. */
 static int parse_chunk_line(const char **at, const char *end) {
     size_t size = 0;
     const char *first = *at;

@@ -6,7 +6,7 @@
  * are written into another; all connections share the two, and are done with them before their turn
  * ends. Only half a message in flight, a request that came in part or an answer that the peer takes
  * slowly, goes into a buffer of the connection's own, from a small pool. Where the pool, or the table
- * of connections, is used up, the connection whose time ends first gives way.
+ * of connections, is used up, who is worth least gives way, and of those the one whose time ends first.
  *
  * Rounds. poll(2) costs what it is asked to look at, so the busy connections, those that asked a moment
  * ago, stand in front of the idle ones. Most rounds are quick: they look at the front alone, and sleep
@@ -327,6 +327,7 @@ static void sort_table(struct server *server) {
         if (!is_idle(server, server->table[i], BUSY_TIME)) swap_places(server, i, server->busy++);
 }
 
+/* Its lengths stay: `keep` sets them anew. */
 static void release_buffer(struct server *server, struct connection *c) {
     struct buffer *buffer = c->buffer;
     if (!buffer) return;
@@ -353,11 +354,12 @@ static int worth(const struct connection *c) {
 /* Closes a connection worth `least` at least: of those worth least the one whose deadline is nearest.
  * A walk over all of them, as it is only done where something is used up. */
 static void give_way(struct server *server, int least) {
-    struct connection *victim = server->table[1];
-    for (size_t i = 2; i < server->count; i++) {
+    struct connection *victim = NULL;
+    for (size_t i = 1; i < server->count; i++) {
         struct connection *c = server->table[i];
-        bool sooner = worth(c) == worth(victim) && c->deadline < victim->deadline;
-        if (worth(c) >= least && (worth(victim) < least || worth(c) < worth(victim) || sooner))
+        if (worth(c) < least) continue;
+        if (!victim || worth(c) < worth(victim) ||
+            (worth(c) == worth(victim) && c->deadline < victim->deadline))
             victim = c;
     }
     close_connection(server, victim, victim->buffer ? "it gave way to another" : NULL);
@@ -407,7 +409,7 @@ static struct str complaint(int status) {
     }
 }
 
-static bool is_text(struct str s, const char *text) {
+static bool equals(struct str s, const char *text) {
     size_t i = 0;
     while (i < s.len && text[i] && text[i] == s.s[i]) i++;
     return i == s.len && text[i] == '\0';
@@ -418,9 +420,9 @@ static void add_allow(const struct server *server, struct http_response *res, st
     char room[HTTP_EXTRA];
     struct text methods = TEXT(room);
     for (const struct route *route = server->routes; route->method; route++) {
-        if (!is_text(path, route->path)) continue;
+        if (!equals(path, route->path)) continue;
         text_add(&methods, str_of(route->method), STR(", "));
-        if (is_text(STR("GET"), route->method)) text_put(&methods, STR("HEAD, "));
+        if (equals(STR("GET"), route->method)) text_put(&methods, STR("HEAD, "));
     }
     text_put(&methods, STR("OPTIONS"));
     http_add_field(res, STR("Allow"), text_str(&methods));
@@ -436,9 +438,9 @@ static int dispatch(const struct server *server, struct http_request *req,
     path = req->path;
     if (path.len > 1 && path.s[path.len - 1] == '/') path.len--; /* as in the reference */
     for (; route->method; route++) {
-        if (!is_text(path, route->path)) continue;
+        if (!equals(path, route->path)) continue;
         known = true;
-        if (is_text(method, route->method)) break;
+        if (equals(method, route->method)) break;
     }
     if (!known && !str_equal(path, STR("*")))
         return error_about(res, 404, STR("Path "), path, STR(" not found"));
@@ -471,14 +473,26 @@ static void answer(struct server *server, struct connection *c) {
     http_begin_response(&server->response, req);
     server->response.close |= server->stop_by != 0;
     server->response.status = dispatch(server, req, &server->response);
+    if (server->response.body.cut)
+        server->response.status =
+            server_error(&server->response, 500, STR("The answer is too large"));
     write_answer(server, c, text_str(&line));
+}
+
+/* The first line with something in it, without its end. */
+static struct str first_line(struct str bytes) {
+    struct str line;
+    do {
+        line = str_cut(&bytes, '\n');
+        if (line.len > 0 && line.s[line.len - 1] == '\r') line.len--;
+    } while (line.len == 0 && bytes.len > 0);
+    return line;
 }
 
 /* Answers bytes that make no request, and lets the connection end. They stay unread, so it lingers. */
 static void refuse(struct server *server, struct connection *c, struct str bytes, int status) {
-    struct http_request none = {.minor = 1};
-    struct str line = str_cut(&bytes, '\n');
-    if (line.len > 0 && line.s[line.len - 1] == '\r') line.len--;
+    struct str line = first_line(bytes), rest = line;
+    struct http_request none = {.method = str_cut(&rest, ' ')}; /* an answer to HEAD has no body */
     http_begin_response(&server->response, &none);
     server->response.status = server_error(&server->response, status, complaint(status));
     write_answer(server, c, line);
@@ -905,9 +919,12 @@ static bool open_listener(struct server *server) {
 static bool catch_signals(void) {
     static const int ignored[] = {SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2};
     struct sigaction action = {.sa_handler = SIG_IGN};
+    sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
         if (sigaction(ignored[i], &action, NULL) < 0) return false;
     action.sa_handler = on_stop_signal;
+    sigaddset(&action.sa_mask, SIGINT); /* one does not interrupt the other */
+    sigaddset(&action.sa_mask, SIGTERM);
     return pipe(signal_pipe) == 0 && fcntl(signal_pipe[1], F_SETFL, O_NONBLOCK) == 0 &&
            sigaction(SIGINT, &action, NULL) == 0 && sigaction(SIGTERM, &action, NULL) == 0;
 }
@@ -919,8 +936,8 @@ static size_t raise_limit(size_t connections) {
     rlim_t wanted = (rlim_t)connections + others;
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted) return connections;
-    limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
+    struct rlimit raised = {wanted < limit.rlim_max ? wanted : limit.rlim_max, limit.rlim_max};
+    if (setrlimit(RLIMIT_NOFILE, &raised) == 0) limit = raised;
     if (limit.rlim_cur >= wanted) return connections;
     return limit.rlim_cur > others ? (size_t)(limit.rlim_cur - others) : 1;
 }

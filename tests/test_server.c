@@ -492,6 +492,14 @@ static void test_refusals(void) {
     TEST("a bad request gets its status in the shape of all errors, then a clean end") {
         for (size_t i = 0; i < COUNT(refused); i++) check_refused(i);
     }
+    TEST("a refused HEAD gets its status and no body") {
+        struct client client = dial(&server);
+        say(&client, "HEAD /home HTTP/1.1\r\n" HOST "Expect: the-unexpected\r\n\r\n");
+        client.no_body = true;
+        CHECK(hear(&client) == 417 && has_line(&client, "Connection: close\r\n"));
+        CHECK(hear(&client) == ENDED);
+        hang_up(&client);
+    }
     TEST("a name and a password have 255 bytes at most") {
         struct client client = dial(&server);
         CHECK(log_in_at_length(&client, 255, 255) == 401);
@@ -854,7 +862,8 @@ static const struct {
     {"GET /\x1b[2J\x7f\xc3\xa4 HTTP/1.1\r\n\r\n", "\"GET /\\x1b[2J\\x7f\\xc3\\xa4 HTTP/1.1\" 400 "},
     {"GET /%0a%22 HTTP/1.0\r\n\r\n", "\"GET /%0a%22 HTTP/1.0\" 404 "},
     {"GET /!~ HTTP/1.0\r\n\r\n", "\"GET /!~ HTTP/1.0\" 404 "},
-    {"\r\nnonsense\r\n\r\n", "] \"\" 400 "},
+    {"\r\nnonsense\r\n\r\n", "] \"nonsense\" 400 "},
+    {"\r\n\r\n", "] \"\" 400 "},
     {"GET /whole HTTP/1.1\n", "\"GET /whole HTTP/1.1\" 400 "},
     {"GET /first HTTP/1.1\r\nA: b\n", "\"GET /first HTTP/1.1\" 400 "},
 };

@@ -205,6 +205,13 @@ static int told_poll(struct pollfd polled[], nfds_t count, int timeout) {
 
 /* ---- What happens ---- */
 
+static int large_page(const struct http_request *req, struct http_response *res) {
+    (void)req;
+    text_put(&res->body, (struct str){res->body.s, res->body.room});
+    text_put(&res->body, STR("more than there is room for"));
+    return 200;
+}
+
 static int empty_page(const struct http_request *req, struct http_response *res) {
     (void)req, (void)res;
     return 200;
@@ -213,13 +220,15 @@ static int empty_page(const struct http_request *req, struct http_response *res)
 /* A server to which nobody has come yet. */
 static void begin(size_t connections) {
     static struct server_options options;
-    static const struct route routes[] = {{"GET", "/", empty_page}, {NULL, NULL, NULL}};
+    static const struct route routes[] = {
+        {"GET", "/", empty_page}, {"GET", "/large", large_page}, {NULL, NULL, NULL}};
     const char *failed;
     options =
         (struct server_options){.address = "127.0.0.1", .connections = connections, .quiet = true};
     stop_signals = newcomers = come = accept_error = poll_error = 0;
     look_at_one = 0;
     log_takes = true;
+    signal_comes = log_was_waited_for = false;
     now = cpu = SERVER_SECOND;
     silence_ends = NEVER;
     server = server_create(&options, routes, &failed);
@@ -679,6 +688,16 @@ static void test_turns(void) {
         while (!peer->closed) play_round(server);
         CHECK(is_about(now - start, MESSAGE_TIME + LINGER_TIME));
         end();
+    }
+    TEST("a body that is larger than an answer can be becomes a 500") {
+        begin(10);
+        FILE *file = begin_log();
+        speak(bring(), "GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
+        CHECK(peers[0].answers == 1 && !peers[0].closed);
+        play_full_round();
+        CHECK(has_line(file, "\"GET /large HTTP/1.1\" 500 "));
+        end();
+        fclose(file);
     }
     TEST("a connection that lingers ends when its peer has, and not for a wait") {
         static const int waits[] = {EAGAIN, EINTR};
