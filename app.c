@@ -212,7 +212,7 @@ static void print_help(const struct options *options) {
     struct text memory = TEXT(room);
     text_put_number(&memory, server_memory(&options->server) + db_memory(&options->db));
     text_put(&memory, STR(" bytes, and "));
-    text_put_number(&memory, sizeof(struct user));
+    text_put_number(&memory, sizeof(struct user) + 2 * sizeof(struct user *)); /* of the index */
     say(STDOUT_FILENO, STR(usage));
     say(STDOUT_FILENO, STR("Memory with the options before -h: "), text_str(&memory),
         STR(" and the name for each user."));
@@ -225,8 +225,7 @@ static void parse_options(struct options *options, int argc, char **argv) {
         switch (option) {
         case 'a':
             if (!server_is_address(options->server.address = optarg))
-                exit(wrong_usage('a', STR("takes an IPv4 or IPv6 address, or a path short enough "
-                                          "for a Unix socket")));
+                exit(wrong_usage('a', STR("takes an IPv4 or IPv6 address, or a short path")));
             break;
         case 'p': options->server.port = (unsigned)parse_number('p', optarg, 0, 65535); break;
         case 'u': options->users_file = optarg; break;
@@ -254,8 +253,8 @@ static void parse_options(struct options *options, int argc, char **argv) {
 
 /* ---- The start ---- */
 
-static int complain(const char *what, const char *with) {
-    say(STDERR_FILENO, STR("server: cannot "), str_of(what), STR(" "), str_of(with), STR(": "),
+static int complain(const char *what, struct str with) {
+    say(STDERR_FILENO, STR("server: cannot "), str_of(what), STR(" "), with, STR(": "),
         str_of(strerror(errno)));
     return -1;
 }
@@ -284,27 +283,31 @@ static int read_secret(unsigned char secret[DB_SECRET]) {
     int fd = open(source, O_RDONLY);
     if (fd >= 0) errno = EIO; /* the cause where it ends too soon */
     bool whole = fd >= 0 && read_text(fd, &text) && text.len == text.room;
-    if (!whole) complain("read", source);
+    if (!whole) complain("read", STR(source));
     close(fd);
     return whole ? 0 : -1;
 }
 
 /* ---- The file of users: name:password a line; blank lines and lines with # do not count ---- */
 
+static int reject(const char *path, struct str why) {
+    say(STDERR_FILENO, STR("server: "), str_of(path), STR(": "), why);
+    return -1;
+}
+
 /* Reads all of a file that only its owner may read. `*text` is to be freed with close_users. */
 static int open_users(const char *path, struct text *text) {
     struct stat status;
     int fd = open(path, O_RDONLY | O_NONBLOCK), result = -1; /* no FIFO makes it wait */
     if (fd < 0 || fstat(fd, &status) < 0) {
-        complain("read", path);
+        complain("read", str_of(path));
     } else if (!S_ISREG(status.st_mode)) {
-        say(STDERR_FILENO, STR("server: "), str_of(path), STR(": this is no ordinary file"));
+        reject(path, STR("this is no ordinary file"));
     } else if (status.st_mode & (S_IRWXG | S_IRWXO)) {
-        say(STDERR_FILENO, STR("server: "), str_of(path),
-            STR(": others may read the passwords; chmod 600"));
+        reject(path, STR("others may read the passwords; chmod 600"));
     } else {
         *text = (struct text){malloc((size_t)status.st_size + 1), 0, (size_t)status.st_size, false};
-        result = text->s && read_text(fd, text) ? 0 : complain("read", path);
+        result = text->s && read_text(fd, text) ? 0 : complain("read", str_of(path));
     }
     close(fd);
     return result;
@@ -357,16 +360,13 @@ static int add_users(const char *path, struct str users) {
 static int fill_db(struct options *options, struct str users) {
     options->db.users = options->users_file ? 0 : 1;
     for (struct str rest = users; rest.len > 0;) options->db.users += cut_line(&rest).len > 0;
-    if (options->db.users == 0) {
-        say(STDERR_FILENO, STR("server: "), str_of(options->users_file), STR(": no user is in it"));
-        return -1;
-    }
+    if (options->db.users == 0) return reject(options->users_file, STR("no user is in it"));
     say(STDOUT_FILENO, STR("DB: Creating users table in memory..."));
     db = db_create(&options->db);
-    if (!db) return complain("keep", "so many users and sessions");
+    if (!db) return complain("keep", STR("so many users and sessions"));
     say(STDOUT_FILENO, STR("DB: Adding users..."));
     if (options->users_file) return add_users(options->users_file, users);
-    return db_add_user(db, STR("foo"), STR("foo")) ? 0 : complain("add", "the user foo");
+    return db_add_user(db, STR("foo"), STR("foo")) ? 0 : complain("add", STR("the user foo"));
 }
 
 static int create_db(struct options *options) {
@@ -378,14 +378,14 @@ static int create_db(struct options *options) {
 }
 
 static int cannot_serve(const struct server_options *options, const char *failed) {
-    char room[16];
-    struct text port = TEXT(room);
-    struct str cause = str_of(strerror(errno)), address = str_of(options->address);
-    bool is_path = memchr(address.s, '/', address.len) != NULL;
-    if (!is_path) text_put_number(&port, options->port);
-    say(STDERR_FILENO, STR("server: cannot "), str_of(failed), STR(" "), address,
-        is_path ? STR("") : STR(", port "), text_str(&port), STR(": "), cause);
-    return 1;
+    char room[160]; /* the path of a Unix socket is shorter */
+    struct text where = TEXT(room);
+    text_put(&where, str_of(options->address));
+    if (!strchr(options->address, '/')) {
+        text_put(&where, STR(", port "));
+        text_put_number(&where, options->port);
+    }
+    return -complain(failed, text_str(&where));
 }
 
 int main(int argc, char **argv) {

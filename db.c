@@ -120,12 +120,9 @@ static bool equal_in_constant_time(const void *a, const void *b, size_t len) {
 
 /* ---- users ---- */
 
-static size_t name_bucket(const struct db *db, struct str username) {
-    return hash_name(db, username) & db->user_mask;
-}
-
 bool db_add_user(struct db *db, struct str username, struct str password) {
-    struct user **bucket = &db->users_by_name[name_bucket(db, username)];
+    uint32_t hash = hash_name(db, username);
+    struct user **bucket = &db->users_by_name[hash & db->user_mask];
     for (struct user *user = *bucket; user; user = user->chain)
         if (str_equal(user->username, username)) return false;
     struct user *user =
@@ -134,7 +131,7 @@ bool db_add_user(struct db *db, struct str username, struct str password) {
     char *name = (char *)(user + 1);
     memcpy(name, username.s, username.len);
     user->username = (struct str){name, username.len};
-    user->counter.name = hash_name(db, username);
+    user->counter.name = hash;
     user->id = ++db->user_count;
     hash_password(db, username, password, user->password);
     user->chain = *bucket;
@@ -167,9 +164,7 @@ unsigned db_login_wait(struct db *db, struct str username, int64_t now) {
 /* Names that nobody has share counters: the one that fails most holds it, a failure under another
  * takes one off, and at none it changes hands. With hundreds of failures under other names somebody
  * could so find out that nobody has a name; to forget a user's failures no number of them will do. */
-static void count_login(struct db *db, struct str username, bool success, int64_t now) {
-    uint32_t hash = hash_name(db, username);
-    struct counter *counter = find_counter(db, username, hash);
+static void count_login(struct counter *counter, uint32_t hash, bool success, int64_t now) {
     bool own = counter->name == hash || counter->failures == 0;
     if (success) {
         counter->failures = 0;
@@ -186,13 +181,14 @@ static void count_login(struct db *db, struct str username, bool success, int64_
  * and no other row's fits. */
 struct user *db_find_user(struct db *db, struct str username, struct str password, int64_t now) {
     unsigned char digest[SHA1_SIZE];
-    size_t bucket = name_bucket(db, username);
+    uint32_t hash = hash_name(db, username);
+    size_t bucket = hash & db->user_mask;
     hash_password(db, username, password, digest);
     while (db->first && !db->users_by_name[bucket]) bucket = (bucket + 1) & db->user_mask;
     struct user *user = db->users_by_name[bucket];
     while (user && !equal_in_constant_time(user->password, digest, sizeof digest))
         user = user->chain;
-    count_login(db, username, user != NULL, now);
+    count_login(find_counter(db, username, hash), hash, user != NULL, now);
     return user;
 }
 

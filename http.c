@@ -482,6 +482,24 @@ bool http_is_cross_site(const struct http_request *req) {
     return true;
 }
 
+/* ---- Numbers ---- */
+
+void text_put_number(struct text *text, uint64_t number) {
+    char digits[20]; /* strlen("18446744073709551615") */
+    size_t at = sizeof digits;
+    do digits[--at] = (char)('0' + number % 10);
+    while (number /= 10);
+    text_put(text, (struct str){digits + at, sizeof digits - at});
+}
+
+void text_put_hex(struct text *text, unsigned number) {
+    char digits[2 * sizeof number];
+    size_t at = sizeof digits;
+    do digits[--at] = "0123456789abcdef"[number & 15];
+    while (number >>= 4);
+    text_put(text, (struct str){digits + at, sizeof digits - at});
+}
+
 /* ---- Responses ---- */
 
 void http_begin_response(struct http_response *res, const struct http_request *req) {

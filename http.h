@@ -71,6 +71,10 @@ struct http_response {
     char extra_room[HTTP_EXTRA], body_room[HTTP_BODY];
 };
 
+/* Appends `number` to `text` in decimal, and in hexadecimal. */
+void text_put_number(struct text *text, uint64_t number);
+void text_put_hex(struct text *text, unsigned number);
+
 /* Reads one request from the start of buf[0 .. len), len at most HTTP_BUFFER.
  *     > 0  a whole request: this many bytes are used up, and req tells what they say
  *       0  not yet: call again with the same bytes and more, when more have come

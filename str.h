@@ -73,24 +73,6 @@ static inline void text_put_all(struct text *text, const struct str pieces[STR_P
     for (size_t i = 0; i < STR_PIECES; i++) text_put(text, pieces[i]);
 }
 
-/* Appends `number` in decimal. */
-static inline void text_put_number(struct text *text, uint64_t number) {
-    char digits[20]; /* strlen("18446744073709551615") */
-    size_t at = sizeof digits;
-    do digits[--at] = (char)('0' + number % 10);
-    while (number /= 10);
-    text_put(text, (struct str){digits + at, sizeof digits - at});
-}
-
-/* Appends `number` in hexadecimal. */
-static inline void text_put_hex(struct text *text, unsigned number) {
-    char digits[2 * sizeof number];
-    size_t at = sizeof digits;
-    do digits[--at] = "0123456789abcdef"[number & 15];
-    while (number >>= 4);
-    text_put(text, (struct str){digits + at, sizeof digits - at});
-}
-
 /* Overwrites `len` bytes of memory that is about to go out of use, so that no secret stays in it.
  * The call goes through a volatile pointer: a compiler may leave out a memset that nobody reads. */
 static inline void wipe(void *memory, size_t len) {

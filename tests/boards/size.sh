@@ -9,7 +9,7 @@
 # shellcheck disable=SC2086 # lists of rooms and of flags are words
 . tests/boards/common.sh
 # 16 KB was hoped for, and is out of reach: doing without all inlining and tables left 21 KB.
-most_arm_text=25088
+most_arm_text=25600
 work=build/size
 
 compile() { # COMPILER FLAGS...
