@@ -220,7 +220,6 @@ static void print_help(const struct options *options) {
 
 static void parse_options(struct options *options, int argc, char **argv) {
     int option;
-    opterr = 0;
     while ((option = getopt(argc, argv, ":a:p:u:c:s:i:l:b:SqhV")) != -1) {
         switch (option) {
         case 'a':

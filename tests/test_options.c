@@ -231,11 +231,13 @@ static const struct {
     const char *line, *why;
 } bad_users[] = {
     {"nobody\n", "users:2: "},
+    {"x", "users:2: "},
     {":password\n", "users:2: "},
     {"name:\n", "users:2: "},
     {"name:\r\n", "users:2: "},
     {"ann:other\n", "users:2: "},
     {"# not the second\n\nname:\n", "users:4: "},
+    {"#\n#\nname:\n", "users:4: "},
     {LONGEST "5:password\n", "users:2: "},
     {"name:" LONGEST "5", "users:2: "},
     {LONGEST LONGEST LONGEST ":password\n", "users:2: "},

@@ -81,7 +81,7 @@ static int timeout_given;
 static bool was_full, listener_was_polled;
 static int full_rounds;
 static int64_t full_time; /* in full rounds, sleep left out */
-static bool log_was_waited_for;
+static bool log_was_waited_for, overflowed;
 
 static int fail(int error) {
     errno = error;
@@ -120,7 +120,16 @@ static int told_close(int fd) {
     return 0;
 }
 
+/* Whether these bytes are in one of the server's buffers for input. */
+static bool is_room(const char *at, size_t len) {
+    const char *in = server->in;
+    for (size_t i = 0; i < server->buffer_count && (at < in || at >= in + HTTP_BUFFER); i++)
+        in = server->buffers[i].in;
+    return at >= in && at + len <= in + HTTP_BUFFER;
+}
+
 static ssize_t told_recv(int fd, void *at, size_t len, int flags) {
+    overflowed |= !is_room(at, len);
     struct peer *peer = &peers[fd - FIRST];
     const char *says = peer->says ? peer->says : "";
     size_t n = strlen(says) < len ? strlen(says) : len;
@@ -626,6 +635,16 @@ static void test_turns(void) {
         CHECK(peers[0].answers == 0 && peers[0].turns == 2);
         speak(&peers[0], "\r\n\r\n");
         CHECK(peers[0].answers == 1);
+        end();
+    }
+    TEST("a request that grows over its buffer is refused, and nothing is read behind the buffer") {
+        begin(10);
+        struct peer *peer = bring();
+        memcpy(first, "GET / HTTP/1.1\r\nHost: a\r\nX: ", 28);
+        speak(peer, first);
+        memset(first, 'x', READ_AT_ONCE);
+        for (int i = 0; i < 8 && peer->answers == 0; i++) speak(peer, first + 1000);
+        CHECK(peer->answers == 1 && !overflowed);
         end();
     }
     TEST("what is refused is read no further, so that its answer goes out") {
