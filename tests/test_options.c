@@ -235,7 +235,7 @@ static const struct {
     {":password\n", "users:2: "},
     {"name:\n", "users:2: "},
     {"name:\r\n", "users:2: "},
-    {"ann:other\n", "users:2: "},
+    {"ann:other\n", "users:2: this name has a line already"},
     {"# not the second\n\nname:\n", "users:4: "},
     {"#\n#\nname:\n", "users:4: "},
     {LONGEST "5:password\n", "users:2: "},

@@ -488,6 +488,14 @@ static void test_stop(void) {
         CHECK(peers[0].turns == 1 && !peers[0].closed);
         end();
     }
+    TEST("a signal that comes just before the first sleep ends it, too") {
+        begin(10);
+        now += SERVER_SECOND; /* it counts as silence */
+        signal_comes = true;
+        play_round(server);
+        CHECK(stop_signals == 1 && server->last_turn == server->now);
+        end();
+    }
     TEST("a signal never makes the server wait, however many come") {
         begin(10);
         alarm(20);
@@ -634,7 +642,7 @@ static void test_turns(void) {
         speak(bring(), first);
         CHECK(peers[0].answers == 0 && peers[0].turns == 2);
         speak(&peers[0], "\r\n\r\n");
-        CHECK(peers[0].answers == 1);
+        CHECK(peers[0].answers == 1 && server->response.status == 200);
         end();
     }
     TEST("a request that grows over its buffer is refused, and nothing is read behind the buffer") {
