@@ -31,9 +31,9 @@ static bool is_refused(struct setup setup, int status, const char *why) {
 static const struct {
     const char *options, *why; /* what the line must tell */
 } wrong[] = {
-    {"-x", "-x"},
+    {"-x", "-x: there is no such option"},
     {"--port", "--"},
-    {"-p", "-p"},
+    {"-p", "-p: a value is missing"},
     {"-p ''", "-p"},
     {"-p 65536", "-p"},
     {"-p -1", "-p"},

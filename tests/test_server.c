@@ -864,6 +864,7 @@ static const struct {
     {"GET /!~ HTTP/1.0\r\n\r\n", "\"GET /!~ HTTP/1.0\" 404 "},
     {"\r\nnonsense\r\n\r\n", "] \"nonsense\" 400 "},
     {"\r\n\r\n", "] \"\" 400 "},
+    {GET("/good") "second\n", "\"second\" 400 "},
     {"GET /whole HTTP/1.1\n", "\"GET /whole HTTP/1.1\" 400 "},
     {"GET /first HTTP/1.1\r\nA: b\n", "\"GET /first HTTP/1.1\" 400 "},
 };

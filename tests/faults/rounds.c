@@ -462,6 +462,22 @@ static void test_log(void) {
         end();
         fclose(file);
     }
+    TEST("no line is lost while the log takes lines, however long they are") {
+        static char three[4000];
+        begin(10);
+        FILE *file = begin_log();
+        for (int i = 0; i < 10; i++) bring();
+        for (int len = 900; len < 1000; len++) {
+            three[0] = '\0';
+            for (int i = 0; i < 3; i++)
+                sprintf(three + strlen(three), "GET /%0*d HTTP/1.1\r\nHost: a\r\n\r\n", len, 0);
+            for (int i = 0; i < 10; i++) peers[i].says = three;
+            while (peers[0].says) play_round(server);
+        }
+        CHECK(count_lines(file, &told) == 100 * 30 && told == 0);
+        end();
+        fclose(file);
+    }
     TEST("a line that is lost is counted, and that is told once") {
         begin(10);
         FILE *file = begin_log();
@@ -572,6 +588,18 @@ static void test_accept(void) {
         while (newcomers > 0) play_round(server);
         CHECK(now - start >= REST_TIME - MILLISECOND && now - start <= REST_TIME + 3 * MILLISECOND);
         end();
+    }
+    TEST("the listener does not rest for a signal, or for somebody who has gone again") {
+        static const int passing[] = {EAGAIN, EINTR, ECONNABORTED, EPROTO};
+        for (size_t i = 0; i < sizeof passing / sizeof *passing; i++) {
+            begin(10);
+            accept_error = passing[i];
+            newcomers = 1;
+            play_round(server);
+            play_round(server);
+            CHECK(listener_was_polled);
+            end();
+        }
     }
     TEST("the listener that rests wakes with nobody there") {
         begin(10);
@@ -752,6 +780,14 @@ static void test_memory(void) {
             allocated = 0;
             begin(tables[i]);
             CHECK(allocated == server_memory(server->options));
+            end();
+        }
+    }
+    TEST("a sixteenth of the connections, and 8 at least, may have a message in flight") {
+        static const size_t sizes[][2] = {{1, 8}, {143, 8}, {144, 9}, {1600, 100}};
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+            begin(sizes[i][0]);
+            CHECK(server->buffer_count == sizes[i][1]);
             end();
         }
     }
