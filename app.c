@@ -212,7 +212,7 @@ static void print_help(const struct options *options) {
     struct text memory = TEXT(room);
     text_put_number(&memory, server_memory(&options->server) + db_memory(&options->db));
     text_put(&memory, STR(" bytes, and "));
-    text_put_number(&memory, sizeof(struct user) + 2 * sizeof(struct user *)); /* of the index */
+    text_put_number(&memory, sizeof(struct user));
     say(STDOUT_FILENO, STR(usage));
     say(STDOUT_FILENO, STR("Memory with the options before -h: "), text_str(&memory),
         STR(" and the name for each user."));

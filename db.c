@@ -164,16 +164,12 @@ unsigned db_login_wait(struct db *db, struct str username, int64_t now) {
 /* Names that nobody has share counters: the one that fails most holds it, a failure under another
  * takes one off, and at none it changes hands. With hundreds of failures under other names somebody
  * could so find out that nobody has a name; to forget a user's failures no number of them will do. */
-static void count_login(struct counter *counter, uint32_t hash, bool success, int64_t now) {
-    bool own = counter->name == hash || counter->failures == 0;
-    if (success) {
-        counter->failures = 0;
-    } else if (!own) {
+static void count_failure(struct counter *counter, uint32_t hash, int64_t now) {
+    if (counter->name != hash && counter->failures > 0)
         counter->failures--;
-    } else {
+    else
         *counter =
             (struct counter){now, hash, counter->failures + (counter->failures < UINT32_MAX)};
-    }
 }
 
 /* Where no user has a name of this hash, a row of the next bucket that has one is compared: so an
@@ -188,7 +184,10 @@ struct user *db_find_user(struct db *db, struct str username, struct str passwor
     struct user *user = db->users_by_name[bucket];
     while (user && !equal_in_constant_time(user->password, digest, sizeof digest))
         user = user->chain;
-    count_login(find_counter(db, username, hash), hash, user != NULL, now);
+    if (user)
+        user->counter.failures = 0;
+    else
+        count_failure(find_counter(db, username, hash), hash, now);
     return user;
 }
 

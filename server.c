@@ -354,12 +354,11 @@ static int worth(const struct connection *c) {
 /* Closes a connection worth `least` at least: of those worth least the one whose deadline is nearest.
  * A walk over all of them, as it is only done where something is used up. */
 static void give_way(struct server *server, int least) {
-    struct connection *victim = NULL;
-    for (size_t i = 1; i < server->count; i++) {
+    struct connection *victim = server->table[1];
+    for (size_t i = 2; i < server->count; i++) {
         struct connection *c = server->table[i];
-        if (worth(c) < least) continue;
-        if (!victim || worth(c) < worth(victim) ||
-            (worth(c) == worth(victim) && c->deadline < victim->deadline))
+        bool sooner = worth(c) == worth(victim) && c->deadline < victim->deadline;
+        if (worth(c) >= least && (worth(victim) < least || worth(c) < worth(victim) || sooner))
             victim = c;
     }
     close_connection(server, victim, victim->buffer ? "it gave way to another" : NULL);
@@ -919,12 +918,10 @@ static bool open_listener(struct server *server) {
 static bool catch_signals(void) {
     static const int ignored[] = {SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2};
     struct sigaction action = {.sa_handler = SIG_IGN};
-    sigemptyset(&action.sa_mask);
+    sigfillset(&action.sa_mask); /* no signal interrupts what another one does */
     for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
         if (sigaction(ignored[i], &action, NULL) < 0) return false;
     action.sa_handler = on_stop_signal;
-    sigaddset(&action.sa_mask, SIGINT); /* one does not interrupt the other */
-    sigaddset(&action.sa_mask, SIGTERM);
     return pipe(signal_pipe) == 0 && fcntl(signal_pipe[1], F_SETFL, O_NONBLOCK) == 0 &&
            sigaction(SIGINT, &action, NULL) == 0 && sigaction(SIGTERM, &action, NULL) == 0;
 }

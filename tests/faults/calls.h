@@ -83,6 +83,6 @@ CALL(int, setrlimit, (int limit, const struct rlimit *to), (limit, to), -1, GOES
 #define CANNOT_FAIL                                                                                \
     "exit", "free", "getenv", "getopt", "getpid", "htonl", "htons", "memchr", "memcmp", "memcpy",  \
         "memmove", "memset", "nanosleep", "ntohs", "optarg", "optind", "optopt",         \
-        "sigaddset", "sigemptyset", "strchr", "strcmp", "strerror", "strlen", "strncmp", "tzset"
+        "sigfillset", "strchr", "strcmp", "strerror", "strlen", "strncmp", "tzset"
 
 /* clang-format on */
