@@ -340,8 +340,8 @@ static int find_head(const char *buf, size_t len, struct http_progress *progress
 
 /* ---- The body ---- */
 
-/* chunk-size [ chunk-ext ] CRLF (RFC 9112 section 7.1), without blanks before the extension, which
- * nobody sends and some parsers misread. Returns the size, or minus a status. */
+/* chunk-size [ chunk-ext ] CRLF (RFC 9112 section 7.1). Blanks before the extension are refused, as
+ * not all parsers read them in one way. Returns the size, or minus a status. */
 static int parse_chunk_line(const char **at, const char *end) {
     size_t size = 0;
     const char *first = *at;

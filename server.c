@@ -5,8 +5,8 @@
  * Memory. All of it is set aside by server_create. A request is read into one buffer and its answers
  * are written into another; all connections share the two, and are done with them before their turn
  * ends. Only half a message in flight, a request that came in part or an answer that the peer takes
- * slowly, goes into a buffer of the connection's own, from a small pool. Where the pool, or the table
- * of connections, is used up, who is worth least gives way, and of those the one whose time ends first.
+ * slowly, goes into a buffer of the connection's own, from a small pool. Where the pool or the table of
+ * connections is used up, one of those with the least to lose gives way: whose time ends first.
  *
  * Rounds. poll(2) costs what it is asked to look at, so the busy connections, those that asked a moment
  * ago, stand in front of the idle ones. Most rounds are quick: they look at the front alone, and sleep
@@ -466,15 +466,14 @@ static void write_answer(struct server *server, struct connection *c, struct str
 
 static void answer(struct server *server, struct connection *c) {
     struct http_request *req = &server->request;
+    struct http_response *res = &server->response;
     struct text line = TEXT(server->line_room); /* as it came: the path is decoded in place */
     text_put(&line, (struct str){req->line.s, req->line.len < LOG_LINE ? req->line.len : LOG_LINE});
     req->received = server->now;
-    http_begin_response(&server->response, req);
-    server->response.close |= server->stop_by != 0;
-    server->response.status = dispatch(server, req, &server->response);
-    if (server->response.body.cut)
-        server->response.status =
-            server_error(&server->response, 500, STR("The answer is too large"));
+    http_begin_response(res, req);
+    res->close |= server->stop_by != 0;
+    res->status = dispatch(server, req, res);
+    if (res->body.cut) res->status = server_error(res, 500, STR("The answer is too large"));
     write_answer(server, c, text_str(&line));
 }
 

@@ -68,9 +68,8 @@ static struct peer {
 static struct server *server;
 static int64_t now, cpu;     /* the two clocks, in ns */
 static int64_t silence_ends; /* then the first peer speaks */
-static int64_t
-    look_at_one; /* ns that poll takes for each entry; and 4 times that where it may sleep */
-static int newcomers, come; /* who wait to be accepted, and who have come so far */
+static int64_t look_at_one;  /* ns that poll takes for an entry, and 4 times that to sleep */
+static int newcomers, come;  /* who wait to be accepted, and who have come so far */
 static int accept_error, poll_error;
 static bool signal_comes; /* when poll begins to sleep */
 static bool log_takes;    /* lines */
