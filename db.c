@@ -24,8 +24,9 @@ struct db {
     struct user *first, *last; /* the table users */
     uint32_t user_count;
     uint64_t last_session_id;
-    struct session *free; /* rows of user_sessions that are not in use */
-    struct session *rows;
+    struct session *free; /* rows of user_sessions that are not in use any more */
+    struct session *rows; /* all of them; from [fresh] on none was ever touched */
+    size_t fresh;
     struct user **users_by_name; /* buckets, the mask of their number below */
     struct session **sessions_by_id;
     size_t user_mask, session_mask;
@@ -62,10 +63,6 @@ struct db *db_create(const struct db_options *options) {
     if (!db->rows || !db->users_by_name || !db->sessions_by_id) {
         db_destroy(db);
         return NULL;
-    }
-    for (size_t i = rows; i-- > 0;) {
-        db->rows[i].chain = db->free;
-        db->free = &db->rows[i];
     }
     return db;
 }
@@ -230,10 +227,17 @@ static void end_session(struct db *db, struct session *session) {
     db->free = session;
 }
 
+/* The shares of all users together are no more than the rows, so there is one. */
+static struct session *take_row(struct db *db) {
+    struct session *session = db->free;
+    if (!session) return &db->rows[db->fresh++];
+    db->free = session->chain;
+    return session;
+}
+
 const struct session *db_add_session(struct db *db, struct user *user, int64_t now) {
     if (user->sessions >= db->options.sessions / db->user_count) end_session(db, user->oldest);
-    struct session *session = db->free;
-    db->free = session->chain;
+    struct session *session = take_row(db);
     *session = (struct session){
         .older = user->newest, .user = user, .id = ++db->last_session_id, .born = now, .used = now};
     make_session_id(db, session);
