@@ -15,6 +15,11 @@
  * of the time; after 4 times where nothing else is to do. To sleep on everyone costs several times as
  * much as to look, so a full round sleeps only after a silence of 4 times that.
  *
+ * Pauses. Where clients open a connection for each request, they come one by one while many others
+ * have come and not spoken yet: to look at all of these for each that comes would be much of the work.
+ * So a round that took newcomers in, and found few of the busy ones ready, is followed by a pause of a
+ * microsecond for each of those; who comes meanwhile is dealt with in one round.
+ *
  * Fairness. A turn reads READ_AT_ONCE bytes and answers the requests in them, unless one request
  * alone is larger; so no connection holds up the others for long.
  *
@@ -53,6 +58,7 @@
 #define MILLISECOND  INT64_C(1000000)     /* what poll counts in */
 #define LOAD_SHARE   32                   /* full rounds take one part in so many of the time */
 #define LOOK_SHARE   4                    /* ... where nothing else is to do */
+#define FEW_READY    16                   /* less than one in so many busy connections */
 
 #define READ_AT_ONCE   4096            /* bytes of requests in one turn */
 #define ACCEPT_AT_ONCE 64              /* connections in one round */
@@ -788,6 +794,14 @@ static void plan_full_round(struct server *server, int64_t cost, bool may_sleep)
     server->full_due = server->now + (nobody_idle ? NAP_TIME : LOAD_SHARE * look);
 }
 
+/* After a round that found `ready` entries ready, the listener among them: lets others come, for a
+ * millisecond at most. */
+static void pause_for_others(const struct server *server, int ready) {
+    int64_t time = (int64_t)server->busy * (MILLISECOND / 1000);
+    if (server->busy <= FEW_READY * (size_t)ready) return;
+    nanosleep(&(struct timespec){0, (long)(time < MILLISECOND ? time : MILLISECOND)}, NULL);
+}
+
 static void play_round(struct server *server) {
     bool full = is_full(server);
     int timeout = sleep_time(server, full);
@@ -801,12 +815,14 @@ static void play_round(struct server *server) {
     if (full) cost = read_clock(CLOCK_PROCESS_CPUTIME_ID, cost) - cost;
     tell_time(server);
     if (ready > 0) server->last_turn = server->now;
+    bool newcomers = server->polled[0].revents;
     take_turns(server, entries, ready);
     if (full && (ready >= 0 || failed)) { /* interrupted, it looked at nobody */
         sweep(server);
         plan_full_round(server, cost, timeout != 0);
     }
     if (server->log.len > 0) flush_log(server);
+    if (newcomers) pause_for_others(server, ready);
     if (failed) /* no memory for poll, say: it is not asked again and again */
         nanosleep(&(struct timespec){0, 10000000}, NULL);
 }

@@ -28,6 +28,7 @@ static void *told_calloc(size_t count, size_t size);
 static int told_clock(clockid_t clock, struct timespec *to);
 static int told_close(int fd);
 static int told_fcntl(int fd, int command, int value);
+static int told_nanosleep(const struct timespec *time, struct timespec *left);
 static int told_poll(struct pollfd polled[], nfds_t count, int timeout);
 static ssize_t told_recv(int fd, void *at, size_t len, int flags);
 static ssize_t told_send(int fd, const void *at, size_t len, int flags);
@@ -39,6 +40,7 @@ static int told_shutdown(int fd, int how);
 #define clock_gettime told_clock
 #define close         told_close
 #define fcntl         told_fcntl
+#define nanosleep     told_nanosleep
 #define poll          told_poll
 #define recv          told_recv
 #define send          told_send
@@ -80,6 +82,7 @@ static int timeout_given;
 static bool was_full, listener_was_polled;
 static int full_rounds;
 static int64_t full_time; /* in full rounds, sleep left out */
+static int64_t paused;    /* ns between rounds */
 static bool log_was_waited_for, overflowed;
 
 static int fail(int error) {
@@ -111,6 +114,13 @@ static void *told_calloc(size_t count, size_t size) {
 
 static int told_fcntl(int fd, int command, int value) {
     return fd < FIRST ? fcntl(fd, command, value) : 0;
+}
+
+static int told_nanosleep(const struct timespec *time, struct timespec *left) {
+    (void)left;
+    paused += time->tv_sec * SERVER_SECOND + time->tv_nsec;
+    now += time->tv_sec * SERVER_SECOND + time->tv_nsec;
+    return 0;
 }
 
 static int told_close(int fd) {
@@ -362,6 +372,35 @@ static void test_silence(void) {
     }
 }
 
+static void test_pauses(void) {
+    TEST("a newcomer beside more than 16 who are busy is followed by a pause of a microsecond for "
+         "each, of a millisecond at most") {
+        static const struct {
+            int others, pause; /* in microseconds: for the others, the newcomer and the listener */
+        } cases[] = {{14, 0}, {15, 17}, {998, 1000}, {1500, 1000}};
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+            begin(2000);
+            for (newcomers = cases[i].others; newcomers > 0;) play_round(server);
+            paused = 0;
+            bring();
+            CHECK(paused == cases[i].pause * MILLISECOND / 1000);
+            end();
+        }
+    }
+    TEST("no pause follows where one in 16 was ready, or where nobody is new") {
+        begin(100);
+        for (newcomers = 40; newcomers > 0;) play_round(server);
+        paused = 0;
+        peers[0].says = peers[1].says = GOOD;
+        bring();
+        speak(&peers[0], GOOD);
+        CHECK(paused == 0);
+        bring();
+        CHECK(paused > 0);
+        end();
+    }
+}
+
 /* ---- How long poll sleeps ---- */
 
 static void test_sleep(void) {
@@ -547,13 +586,15 @@ static void test_stop(void) {
 /* ---- Faults ---- */
 
 static void test_poll_errors(void) {
-    TEST("while poll fails for good, those whose time is over end all the same") {
+    TEST("while poll fails for good it is asked 100 times a second, and whose time is over ends") {
         begin(10);
         fill(3);
         now += IDLE_TIME;
         poll_error = EINVAL;
+        paused = 0;
         for (int i = 0; i < 3; i++) play_round(server);
         CHECK(peers[0].closed && peers[1].closed && peers[2].closed);
+        CHECK(paused == 3 * SERVER_SECOND / 100);
         poll_error = 0;
         speak(bring(), GOOD);
         CHECK(peers[3].answers == 1);
@@ -795,6 +836,7 @@ int main(void) {
     test_memory();
     test_load();
     test_silence();
+    test_pauses();
     test_sleep();
     test_log();
     test_stop();
