@@ -795,11 +795,10 @@ static void plan_full_round(struct server *server, int64_t cost, bool may_sleep)
 }
 
 /* After a round that found `ready` entries ready, the listener among them: lets others come, for a
- * millisecond at most. */
+ * quarter of a millisecond at most. */
 static void pause_for_others(const struct server *server, int ready) {
-    int64_t time = (int64_t)server->busy * (MILLISECOND / 1000);
-    if (server->busy <= FEW_READY * (size_t)ready) return;
-    nanosleep(&(struct timespec){0, (long)(time < MILLISECOND ? time : MILLISECOND)}, NULL);
+    long time = server->busy < 250 ? (long)server->busy * 1000 : 250000;
+    if (server->busy > FEW_READY * (size_t)ready) nanosleep(&(struct timespec){0, time}, NULL);
 }
 
 static void play_round(struct server *server) {

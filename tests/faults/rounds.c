@@ -374,10 +374,10 @@ static void test_silence(void) {
 
 static void test_pauses(void) {
     TEST("a newcomer beside more than 16 who are busy is followed by a pause of a microsecond for "
-         "each, of a millisecond at most") {
+         "each, a quarter of a millisecond at most") {
         static const struct {
             int others, pause; /* in microseconds: for the others, the newcomer and the listener */
-        } cases[] = {{14, 0}, {15, 17}, {998, 1000}, {1500, 1000}};
+        } cases[] = {{14, 0}, {15, 17}, {248, 250}, {1500, 250}};
         for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
             begin(2000);
             for (newcomers = cases[i].others; newcomers > 0;) play_round(server);
