@@ -141,17 +141,19 @@ bool db_add_user(struct db *db, struct str username, struct str password) {
     return true;
 }
 
-/* A user's own, which no other name reaches, or one that names share that nobody has. */
-static struct counter *find_counter(struct db *db, struct str username, uint32_t hash) {
-    struct user *user = db->users_by_name[hash & db->user_mask];
-    while (user && !str_equal(user->username, username)) user = user->chain;
-    return user ? &user->counter : &db->counters[hash % DB_COUNTERS];
+/* A user's own, or one that names share that nobody has. The same steps are taken either way, and no
+ * name is compared: two users with one hash, a pair among some 90,000, share one. */
+static struct counter *find_counter(struct db *db, uint32_t hash) {
+    struct counter *counter = &db->counters[hash % DB_COUNTERS];
+    for (struct user *user = db->users_by_name[hash & db->user_mask]; user; user = user->chain)
+        counter = user->counter.name == hash ? &user->counter : counter;
+    return counter;
 }
 
 /* 1, 2, 4 ... 30 seconds after the latest failure. */
 unsigned db_login_wait(struct db *db, struct str username, int64_t now) {
     uint32_t hash = hash_name(db, username), limit = db->options.failures;
-    const struct counter *counter = find_counter(db, username, hash);
+    const struct counter *counter = find_counter(db, hash);
     if (limit == 0 || counter->name != hash || counter->failures < limit) return 0;
     uint32_t over = counter->failures - limit;
     int64_t until = counter->last + (over < 5 ? INT64_C(1) << over : 30) * DB_SECOND;
@@ -184,7 +186,7 @@ struct user *db_find_user(struct db *db, struct str username, struct str passwor
     if (user)
         user->counter.failures = 0;
     else
-        count_failure(find_counter(db, username, hash), hash, now);
+        count_failure(find_counter(db, hash), hash, now);
     return user;
 }
 
