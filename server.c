@@ -308,8 +308,6 @@ static void set_state(struct server *server, struct connection *c, enum state st
 static struct connection *add_connection(struct server *server, int fd) {
     size_t place = server->count++;
     server->polled[place] = (struct pollfd){fd, POLLIN, 0};
-    if (!server->table[place]) /* never used so far: no other place has this one */
-        server->table[place] = &server->connections[place - 1];
     struct connection *c = server->table[place];
     *c = (struct connection){.place = place};
     set_state(server, c, READING, IDLE_TIME);
@@ -974,7 +972,9 @@ static bool allocate(struct server *server) {
     server->table = calloc(connections + 1, sizeof(struct connection *));
     server->connections = calloc(connections, sizeof *server->connections);
     server->buffers = calloc(server->buffer_count, sizeof *server->buffers);
-    return server->polled && server->table && server->connections && server->buffers;
+    if (!server->polled || !server->table || !server->connections || !server->buffers) return false;
+    for (size_t i = 0; i < connections; i++) server->table[i + 1] = &server->connections[i];
+    return true;
 }
 
 struct server *server_create(const struct server_options *options, const struct route routes[],
