@@ -365,10 +365,28 @@ static void test_silence(void) {
         full_rounds = 0;
         load(SERVER_SECOND);
         CHECK(full_rounds >= 123 && full_rounds <= 125);
+        now += MILLISECOND;
+        speak(&peers[0], GOOD);
+        play_full_round();
         int64_t start = now;
         while (!is_full(server)) play_round(server);
         CHECK(now - start >= MILLISECOND && now - start <= 3 * MILLISECOND);
         end();
+    }
+    TEST("where turns follow within a quarter of a millisecond a quick round may sleep 10 ms, once") {
+        for (int i = 0; i < 2; i++) {
+            begin(10);
+            fill(5);
+            speak(&peers[0], GOOD);
+            now += MILLISECOND / 4 - WORK - (i == 0);
+            speak(&peers[0], GOOD);
+            play_round(server);
+            CHECK(!was_full && (timeout_given == 11) == (i == 0));
+            play_full_round();
+            play_round(server);
+            CHECK(!was_full && timeout_given <= 2);
+            end();
+        }
     }
 }
 
