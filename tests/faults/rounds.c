@@ -373,7 +373,7 @@ static void test_silence(void) {
         CHECK(now - start >= MILLISECOND && now - start <= 3 * MILLISECOND);
         end();
     }
-    TEST("where turns follow within a quarter of a millisecond a quick round may sleep 10 ms, once") {
+    TEST("where turns follow within 0.25 ms a quick round may sleep for 10 ms, but only once") {
         for (int i = 0; i < 2; i++) {
             begin(10);
             fill(5);
