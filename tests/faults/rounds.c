@@ -395,7 +395,7 @@ static void test_pauses(void) {
          "each, a quarter of a millisecond at most") {
         static const struct {
             int others, pause; /* in microseconds: for the others, the newcomer and the listener */
-        } cases[] = {{14, 0}, {15, 17}, {248, 250}, {1500, 250}};
+        } cases[] = {{14, 0}, {15, 17}, {247, 249}, {1500, 250}};
         for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
             begin(2000);
             for (newcomers = cases[i].others; newcomers > 0;) play_round(server);
