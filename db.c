@@ -82,12 +82,13 @@ void db_destroy(struct db *db) {
 /* ---- Hashes ---- */
 
 /* FNV-1a begun at a part of the secret: enough to spread names, and which two share a bucket is not
- * known beforehand. */
-static uint32_t hash_name(const struct db *db, struct str name) {
-    uint32_t hash;
+ * known beforehand. With 64 bits no two names have one hash by chance. */
+static uint64_t hash_name(const struct db *db, struct str name) {
+    uint64_t hash;
     memcpy(&hash, db->options.secret, sizeof hash);
-    for (size_t i = 0; i < name.len; i++) hash = (hash ^ (unsigned char)name.s[i]) * 16777619;
-    return hash ^ hash >> 16;
+    for (size_t i = 0; i < name.len; i++)
+        hash = (hash ^ (unsigned char)name.s[i]) * UINT64_C(0x100000001b3);
+    return hash ^ hash >> 32;
 }
 
 /* The name's length stands before it, so that no other pair makes the same bytes. */
@@ -118,7 +119,7 @@ static bool equal_in_constant_time(const void *a, const void *b, size_t len) {
 /* ---- users ---- */
 
 bool db_add_user(struct db *db, struct str username, struct str password) {
-    uint32_t hash = hash_name(db, username);
+    uint64_t hash = hash_name(db, username);
     struct user **bucket = &db->users_by_name[hash & db->user_mask];
     for (struct user *user = *bucket; user; user = user->chain)
         if (str_equal(user->username, username)) return false;
@@ -141,29 +142,38 @@ bool db_add_user(struct db *db, struct str username, struct str password) {
     return true;
 }
 
-/* A user's own, or one that names share that nobody has. The same steps are taken either way, and no
- * name is compared: two users with one hash, a pair among some 90,000, share one. */
-static struct counter *find_counter(struct db *db, uint32_t hash) {
+/* The users in the bucket of this hash or, where there are none, in the next one that has some: so an
+ * unknown name, too, waits for memory that was not looked at before. */
+static struct user *find_chain(const struct db *db, uint64_t hash) {
+    size_t bucket = (size_t)hash & db->user_mask;
+    while (db->first && !db->users_by_name[bucket]) bucket = (bucket + 1) & db->user_mask;
+    return db->users_by_name[bucket];
+}
+
+/* A user's own, or one that names share that nobody has. No name is compared and no walk ends early, so
+ * that it takes the same time whether somebody has the name. */
+static struct counter *find_counter(struct db *db, uint64_t hash) {
     struct counter *counter = &db->counters[hash % DB_COUNTERS];
-    for (struct user *user = db->users_by_name[hash & db->user_mask]; user; user = user->chain)
+    for (struct user *user = find_chain(db, hash); user; user = user->chain)
         counter = user->counter.name == hash ? &user->counter : counter;
     return counter;
 }
 
 /* 1, 2, 4 ... 30 seconds after the latest failure. */
 unsigned db_login_wait(struct db *db, struct str username, int64_t now) {
-    uint32_t hash = hash_name(db, username), limit = db->options.failures;
+    uint64_t hash = hash_name(db, username);
+    uint32_t limit = db->options.failures;
     const struct counter *counter = find_counter(db, hash);
     if (limit == 0 || counter->name != hash || counter->failures < limit) return 0;
     uint32_t over = counter->failures - limit;
-    int64_t until = counter->last + (over < 5 ? INT64_C(1) << over : 30) * DB_SECOND;
+    int64_t until = counter->last + (over < 5 ? 1 << over : 30) * DB_SECOND;
     return now < until ? (unsigned)((until - now + DB_SECOND - 1) / DB_SECOND) : 0;
 }
 
 /* Names that nobody has share counters: the one that fails most holds it, a failure under another
  * takes one off, and at none it changes hands. With hundreds of failures under other names somebody
  * could so find out that nobody has a name; to forget a user's failures no number of them will do. */
-static void count_failure(struct counter *counter, uint32_t hash, int64_t now) {
+static void count_failure(struct counter *counter, uint64_t hash, int64_t now) {
     if (counter->name != hash && counter->failures > 0)
         counter->failures--;
     else
@@ -171,16 +181,12 @@ static void count_failure(struct counter *counter, uint32_t hash, int64_t now) {
             (struct counter){now, hash, counter->failures + (counter->failures < UINT32_MAX)};
 }
 
-/* Where no user has a name of this hash, a row of the next bucket that has one is compared: so an
- * unknown name, too, waits for memory that was not looked at before. The name is part of the digest,
- * and no other row's fits. */
+/* The name is part of the digest, so no other user's fits. */
 struct user *db_find_user(struct db *db, struct str username, struct str password, int64_t now) {
     unsigned char digest[SHA1_SIZE];
-    uint32_t hash = hash_name(db, username);
-    size_t bucket = hash & db->user_mask;
+    uint64_t hash = hash_name(db, username);
+    struct user *user = find_chain(db, hash);
     hash_password(db, username, password, digest);
-    while (db->first && !db->users_by_name[bucket]) bucket = (bucket + 1) & db->user_mask;
-    struct user *user = db->users_by_name[bucket];
     while (user && !equal_in_constant_time(user->password, digest, sizeof digest))
         user = user->chain;
     if (user)

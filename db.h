@@ -14,7 +14,8 @@
 /* Failed logins in a row under the name with this hash. */
 struct counter {
     int64_t last; /* when the latest one was */
-    uint32_t name, failures;
+    uint64_t name;
+    uint32_t failures;
 };
 
 /* A row of users. */

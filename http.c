@@ -515,7 +515,8 @@ void http_add_pieces(struct http_response *res, struct str name,
                      const struct str value[STR_PIECES]) {
     struct text *extra = &res->extra;
     size_t start = extra->len;
-    text_add(extra, name, STR(": "));
+    text_put(extra, name);
+    text_put(extra, STR(": "));
     size_t from = extra->len;
     text_put_all(extra, value);
     while ((from += text_length(extra->s + from, extra->len - from)) < extra->len)

@@ -10,20 +10,20 @@
  *
  * Rounds. poll(2) costs what it is asked to look at, so the busy connections, those that asked a moment
  * ago, stand in front of the idle ones. Most rounds are quick: they look at the front alone, and sleep
- * on it until a full round is due. A full round looks at everyone, ends what is overdue, and sorts the
- * table anew. It is due after 32 times what the one before has cost, so that it takes a thirty-second
- * of the time; after 4 times where nothing else is to do. To sleep on everyone costs several times as
- * much as to look, so a full round sleeps only after a silence of 4 times that.
+ * on it until a full round is due, or a little longer. A full round looks at everyone, ends what is
+ * overdue, and sorts the table anew. It is due after 32 times what the one before has cost, so that it
+ * takes a thirty-second of the time; after 4 times where nothing else is to do. To sleep on everyone
+ * costs several times as much as to look, so a full round sleeps only after a silence of 4 times that.
  *
  * Pauses. Where clients open a connection for each request, they come one by one while many others
  * have come and not spoken yet: to look at all of these for each that comes would be much of the work.
- * So a round that took newcomers in, and found few of the busy ones ready, is followed by a pause of a
- * microsecond for each of those; who comes meanwhile is dealt with in one round.
+ * So where the listener was ready, and few of many busy connections, the server waits for a microsecond
+ * for each of them, a quarter of a millisecond at most: who comes meanwhile is dealt with in one round.
  *
  * Fairness. A turn reads READ_AT_ONCE bytes and answers the requests in them, unless one request
  * alone is larger; so no connection holds up the others for long.
  *
- * It never knows users or sessions, and never blocks: not on a peer, and not on the log.
+ * It never knows users or sessions. It waits in poll and in those pauses, never on a peer or on the log.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "server.h"
@@ -56,10 +56,11 @@
 #define BUSY_TIME    (SERVER_SECOND / 20) /* after a request another one is likely */
 #define NAP_TIME     (SERVER_SECOND / 10) /* deadlines may pass unseen for so long */
 #define MILLISECOND  INT64_C(1000000)     /* what poll counts in */
-#define TICK         (10 * MILLISECOND)   /* sleeps that may be so long cost the system no timer */
+#define TICK         (10 * MILLISECOND)   /* of a system's own clock, where it is a slow one */
 #define LOAD_SHARE   32                   /* full rounds take one part in so many of the time */
 #define LOOK_SHARE   4                    /* ... where nothing else is to do */
-#define FEW_READY    16                   /* less than one in so many busy connections */
+#define FEW_READY    16                   /* is less than one in so many busy entries */
+#define FEW_TURNS    8                    /* that follow one another closely are no load */
 
 #define READ_AT_ONCE   4096            /* bytes of requests in one turn */
 #define ACCEPT_AT_ONCE 64              /* connections in one round */
@@ -119,7 +120,7 @@ struct server {
     int64_t next_deadline;       /* none is nearer, of connections and of the listener's rest */
     int64_t accept_due, stop_by; /* 0 where the listener does not rest, and nobody stops us */
     int64_t last_turn;           /* when a round last found something to do */
-    int64_t turn_gap;            /* how long before that another one had */
+    unsigned close_turns;        /* how many such rounds have followed one another closely */
     int64_t look_cost;           /* ns of the processor's time that poll takes on everyone, */
     int64_t sleep_cost;          /* and where it may sleep */
     int listener;                /* polled[0].fd where it does not rest; -1 where there is none */
@@ -158,18 +159,17 @@ static int64_t read_clock(clockid_t clock, int64_t latest) {
 }
 
 static void put_two_digits(struct text *text, int number) {
-    char digits[2] = {(char)('0' + number / 10), (char)('0' + number % 10)};
-    text_put(text, (struct str){digits, sizeof digits});
+    if (number < 10) text_put(text, STR("0"));
+    text_put_number(text, (uint64_t)number);
 }
 
 /* As in "06 Nov 1994 08:49:37". strftime and inet_ntop are done without: together they bring printf
  * along, a quarter of a static file. */
 static void put_time(struct text *text, const struct tm *tm, struct str dash) {
-    static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
     const int clock[] = {tm->tm_hour, tm->tm_min, tm->tm_sec};
     put_two_digits(text, tm->tm_mday);
-    text_add(text, dash, str_of(months[tm->tm_mon]), dash);
+    text_add(text, dash, (struct str){months + 3 * tm->tm_mon, 3}, dash);
     text_put_number(text, (uint64_t)tm->tm_year + 1900);
     for (int i = 0; i < 3; i++) {
         text_put(text, i == 0 ? STR(" ") : STR(":"));
@@ -179,7 +179,7 @@ static void put_time(struct text *text, const struct tm *tm, struct str dash) {
 
 /* Once a round; the texts once a second. */
 static void tell_time(struct server *server) {
-    static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static const char days[] = "SunMonTueWedThuFriSat";
     static const struct tm none = {.tm_mday = 1, .tm_wday = 1}; /* a clock too far off for a date */
     struct tm tm;
     time_t second = time(NULL);
@@ -188,7 +188,8 @@ static void tell_time(struct server *server) {
     server->second = second;
     server->date.len = server->log_time.len = 0;
     if (!gmtime_r(&second, &tm)) tm = none;
-    text_add(&server->date, str_of(days[tm.tm_wday]), STR(", "));
+    text_put(&server->date, (struct str){days + 3 * tm.tm_wday, 3});
+    text_put(&server->date, STR(", "));
     put_time(&server->date, &tm, STR(" "));
     text_put(&server->date, STR(" GMT"));
     if (!localtime_r(&second, &tm)) tm = none;
@@ -278,7 +279,8 @@ static void log_answer(struct server *server, const struct connection *c, struct
 
 static void log_close(struct server *server, const struct connection *c, const char *reason) {
     if (!begin_log_line(server, c, STR("-"))) return;
-    text_add(&server->log, STR("closed: "), str_of(reason));
+    text_put(&server->log, STR("closed: "));
+    text_put(&server->log, str_of(reason));
     end_log_line(server);
 }
 
@@ -392,9 +394,11 @@ static int error_about(struct http_response *res, int status, struct str before,
     *body = TEXT(res->body_room);
     text_add(body, STR("{\"status\": \""), http_status(status), STR("\", \"status_code\": "));
     text_put_number(body, (uint64_t)status);
-    text_add(body, STR(", \"error\": \""), before);
+    text_put(body, STR(", \"error\": \""));
+    text_put(body, before);
     json_escape(body, what);
-    text_add(body, after, STR("\", \"data\": null}"));
+    text_put(body, after);
+    text_put(body, STR("\", \"data\": null}"));
     return body->cut ? error_about(res, status, before, STR("..."), after) : status;
 }
 
@@ -428,7 +432,8 @@ static void add_allow(const struct server *server, struct http_response *res, st
     struct text methods = TEXT(room);
     for (const struct route *route = server->routes; route->method; route++) {
         if (!equals(path, route->path)) continue;
-        text_add(&methods, str_of(route->method), STR(", "));
+        text_put(&methods, str_of(route->method));
+        text_put(&methods, STR(", "));
         if (equals(STR("GET"), route->method)) text_put(&methods, STR("HEAD, "));
     }
     text_put(&methods, STR("OPTIONS"));
@@ -689,13 +694,12 @@ static void wake_listener(struct server *server) {
 
 /* Writes an IP address, "unix" for others. IPv6 is written out in full (RFC 4291 section 2.2). */
 static void put_address(struct text *text, const union address *address) {
-    static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff}; /* section 2.5.5.2 */
     bool v6 = address->any.sa_family == AF_INET6;
     const unsigned char *ip =
         v6 ? address->v6.sin6_addr.s6_addr : (const unsigned char *)&address->v4.sin_addr.s_addr;
     if (!v6 && address->any.sa_family != AF_INET) {
         text_put(text, STR("unix"));
-    } else if (!v6 || memcmp(ip, mapped, sizeof mapped) == 0) {
+    } else if (!v6 || IN6_IS_ADDR_V4MAPPED(&address->v6.sin6_addr)) { /* section 2.5.5.2 */
         for (int i = 0; i < 4; i++) {
             if (i > 0) text_put(text, STR("."));
             text_put_number(text, ip[i + (v6 ? 12 : 0)]);
@@ -757,12 +761,13 @@ static bool is_full(const struct server *server) {
     return server->now >= (is_silent(server) ? server->look_due : server->full_due);
 }
 
-/* How long a quick round may sleep: until everyone is to be looked at. Where turns follow one another
- * closely no sleep comes to its end, and longer ones cost less: for an end that comes before its own
- * next tick a system sets its clock, which takes a tenth of the time of a request. */
+/* How long a quick round may sleep: until everyone is to be looked at. Beside load, where a turn comes
+ * sooner, it may sleep for longer: for an end that comes before its own next tick a system sets its
+ * clock, and sets it back, which takes a tenth of the time of a request. The price is that an idle
+ * client who asks just when the load ends is seen so much later. */
 static int64_t quick_sleep(const struct server *server) {
     int64_t time = server->look_due - server->now;
-    int64_t least = !is_silent(server) && server->turn_gap < MILLISECOND / 4 ? TICK : 0;
+    int64_t least = !is_silent(server) && server->close_turns > FEW_TURNS ? TICK : 0;
     return time < least ? least : time;
 }
 
@@ -804,17 +809,17 @@ static void plan_full_round(struct server *server, int64_t cost, bool may_sleep)
     server->full_due = server->now + (nobody_idle ? NAP_TIME : LOAD_SHARE * look);
 }
 
-/* After a round that found `ready` entries ready, the listener among them: lets others come, for a
- * quarter of a millisecond at most. */
-static void pause_for_others(const struct server *server, int ready) {
-    long time = server->busy < 250 ? (long)server->busy * 1000 : 250000;
-    if (server->busy > FEW_READY * (size_t)ready) nanosleep(&(struct timespec){0, time}, NULL);
+/* How long to pause, in ns, after a round that found the listener ready, and with it `ready` of the
+ * entries; `busy` of these are looked at in every round. */
+static long pause_time(size_t busy, int ready) {
+    if (busy <= FEW_READY * (size_t)ready) return 0;
+    return (busy < 250 ? (long)busy : 250) * 1000;
 }
 
 static void play_round(struct server *server) {
     bool full = is_full(server);
     int timeout = sleep_time(server, full);
-    size_t entries = full ? server->count + 1 : server->busy;
+    size_t busy = server->busy, entries = full ? server->count + 1 : busy;
     if (full)
         server->polled[server->count] =
             (struct pollfd){server->stop_by ? -1 : signal_pipe[0], POLLIN, 0};
@@ -824,7 +829,8 @@ static void play_round(struct server *server) {
     if (full) cost = read_clock(CLOCK_PROCESS_CPUTIME_ID, cost) - cost;
     tell_time(server);
     if (ready > 0) {
-        server->turn_gap = server->now - server->last_turn;
+        bool soon = server->now - server->last_turn < MILLISECOND / 4;
+        server->close_turns = soon ? server->close_turns + 1 : 0;
         server->last_turn = server->now;
     }
     bool newcomers = server->polled[0].revents;
@@ -834,9 +840,9 @@ static void play_round(struct server *server) {
         plan_full_round(server, cost, timeout != 0);
     }
     if (server->log.len > 0) flush_log(server);
-    if (newcomers) pause_for_others(server, ready);
-    if (failed) /* no memory for poll, say: it is not asked again and again */
-        nanosleep(&(struct timespec){0, 10000000}, NULL);
+    long pause = newcomers ? pause_time(busy, ready) : 0;
+    if (failed) pause = 10000000; /* no memory for poll, say: it is not asked again and again */
+    if (pause > 0) nanosleep(&(struct timespec){0, pause}, NULL);
 }
 
 /* ---- The start and the end ---- */
