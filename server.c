@@ -169,7 +169,7 @@ static void put_time(struct text *text, const struct tm *tm, struct str dash) {
     static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
     const int clock[] = {tm->tm_hour, tm->tm_min, tm->tm_sec};
     put_two_digits(text, tm->tm_mday);
-    text_add(text, dash, (struct str){months + 3 * tm->tm_mon, 3}, dash);
+    text_add(text, dash, (struct str){months + 3 * (size_t)tm->tm_mon, 3}, dash);
     text_put_number(text, (uint64_t)tm->tm_year + 1900);
     for (int i = 0; i < 3; i++) {
         text_put(text, i == 0 ? STR(" ") : STR(":"));
@@ -188,7 +188,7 @@ static void tell_time(struct server *server) {
     server->second = second;
     server->date.len = server->log_time.len = 0;
     if (!gmtime_r(&second, &tm)) tm = none;
-    text_put(&server->date, (struct str){days + 3 * tm.tm_wday, 3});
+    text_put(&server->date, (struct str){days + 3 * (size_t)tm.tm_wday, 3});
     text_put(&server->date, STR(", "));
     put_time(&server->date, &tm, STR(" "));
     text_put(&server->date, STR(" GMT"));
