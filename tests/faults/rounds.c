@@ -504,6 +504,25 @@ static void test_time(void) {
     }
 }
 
+static void test_addresses(void) {
+    TEST("IPv4 within IPv6 is written as IPv4, and what only looks like it in full") {
+        static const char *const cases[][2] = {
+            {"::ffff:c000:201", "192.0.2.1"},
+            {"::1", "0:0:0:0:0:0:0:1"},
+            {"0:0:1:0:0:ffff:c000:201", "0:0:1:0:0:ffff:c000:201"},
+            {"2001:db8::ffff:c000:201", "2001:db8:0:0:0:ffff:c000:201"},
+        };
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+            union address address = {.any.sa_family = AF_INET6};
+            char room[INET6_ADDRSTRLEN];
+            struct text text = TEXT(room);
+            inet_pton(AF_INET6, cases[i][0], &address.v6.sin6_addr);
+            put_address(&text, &address);
+            CHECK(str_equal(text_str(&text), str_of(cases[i][1])));
+        }
+    }
+}
+
 static void test_log(void) {
     static char many[100 * (sizeof GOOD - 1) + 1];
     int told;
@@ -874,6 +893,7 @@ int main(void) {
     test_pauses();
     test_sleep();
     test_time();
+    test_addresses();
     test_log();
     test_stop();
     test_poll_errors();
