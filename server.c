@@ -734,7 +734,8 @@ static bool accept_connections(struct server *server) {
     return true;
 }
 
-/* Ends what is overdue and, where we stop, what is idle. */
+/* Ends what is overdue and, where we stop, what is idle; not at once, as a poll that has failed does not
+ * tell who has spoken. */
 static void sweep(struct server *server) {
     server->next_deadline = INT64_MAX;
     if (server->accept_due > server->now)
@@ -743,7 +744,7 @@ static void sweep(struct server *server) {
         wake_listener(server);
     for (size_t i = server->count; i-- > 1;) { /* who moves was looked at before */
         struct connection *c = server->table[i];
-        if (server->now >= c->deadline || (server->stop_by && is_idle(server, c, MILLISECOND)))
+        if (server->now >= c->deadline || (server->stop_by && is_idle(server, c, NAP_TIME / 10)))
             end_overdue(server, c);
         else if (c->deadline < server->next_deadline)
             server->next_deadline = c->deadline;

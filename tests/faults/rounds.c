@@ -654,6 +654,20 @@ static void test_poll_errors(void) {
         CHECK(peers[3].answers == 1);
         end();
     }
+    TEST("told to stop, the server lets nobody go whom a failing poll has not looked at") {
+        begin(10);
+        speak(bring(), GOOD);
+        stop_signals = 1;
+        CHECK(!is_over(server));
+        poll_error = EINVAL;
+        now += 9 * MILLISECOND;
+        play_round(server);
+        CHECK(was_full && !peers[0].closed);
+        poll_error = 0;
+        speak(&peers[0], GOOD);
+        CHECK(peers[0].answers == 2);
+        end();
+    }
     TEST("a poll that is interrupted ends nobody, as it has not looked who speaks") {
         begin(10);
         fill(3);
