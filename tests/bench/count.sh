@@ -71,8 +71,8 @@ hold() {
 }
 
 hold 'instructions a GET /home' 2560 1500 "$(each instructions home)"
-hold 'instructions a POST /login' 9300 5000 "$(each instructions login)"
-hold 'instructions a POST /login with its POST /logout' 13400 6500 "$(each instructions turn)"
+hold 'instructions a POST /login' 9150 5000 "$(each instructions login)"
+hold 'instructions a POST /login with its POST /logout' 13050 6500 "$(each instructions turn)"
 hold 'system calls a GET /home, which are poll, recv and send' 3.03 3 \
     "$(each system_calls home)" "$(each system_calls home)" "$(each system_calls home)"
 hold 'bytes of text, constants and unwind tables' 57200 40960 \
