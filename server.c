@@ -744,7 +744,7 @@ static void sweep(struct server *server) {
         wake_listener(server);
     for (size_t i = server->count; i-- > 1;) { /* who moves was looked at before */
         struct connection *c = server->table[i];
-        if (server->now >= c->deadline || (server->stop_by && is_idle(server, c, NAP_TIME / 10)))
+        if (server->now >= c->deadline || (server->stop_by && is_idle(server, c, 10 * MILLISECOND)))
             end_overdue(server, c);
         else if (c->deadline < server->next_deadline)
             server->next_deadline = c->deadline;
