@@ -734,9 +734,9 @@ static bool accept_connections(struct server *server) {
     return true;
 }
 
-/* Ends what is overdue and, where we stop, what is idle; not at once, as a poll that has failed does not
- * tell who has spoken. */
-static void sweep(struct server *server) {
+/* Ends what is overdue and, where we stop, what is idle; but nobody goes for that where poll has not
+ * looked who speaks. */
+static void sweep(struct server *server, bool looked) {
     server->next_deadline = INT64_MAX;
     if (server->accept_due > server->now)
         server->next_deadline = server->accept_due;
@@ -744,7 +744,8 @@ static void sweep(struct server *server) {
         wake_listener(server);
     for (size_t i = server->count; i-- > 1;) { /* who moves was looked at before */
         struct connection *c = server->table[i];
-        if (server->now >= c->deadline || (server->stop_by && is_idle(server, c, 10 * MILLISECOND)))
+        bool let_go = looked && server->stop_by && is_idle(server, c, MILLISECOND);
+        if (server->now >= c->deadline || let_go)
             end_overdue(server, c);
         else if (c->deadline < server->next_deadline)
             server->next_deadline = c->deadline;
@@ -834,14 +835,13 @@ static void play_round(struct server *server) {
         server->close_turns = soon ? server->close_turns + 1 : 0;
         server->last_turn = server->now;
     }
-    bool newcomers = server->polled[0].revents;
+    long pause = server->polled[0].revents ? pause_time(busy, ready) : 0; /* the turns clear it */
     take_turns(server, entries, ready);
     if (full && (ready >= 0 || failed)) { /* interrupted, it looked at nobody */
-        sweep(server);
+        sweep(server, ready >= 0);
         plan_full_round(server, cost, timeout != 0);
     }
     if (server->log.len > 0) flush_log(server);
-    long pause = newcomers ? pause_time(busy, ready) : 0;
     if (failed) pause = 10000000; /* no memory for poll, say: it is not asked again and again */
     if (pause > 0) nanosleep(&(struct timespec){0, pause}, NULL);
 }

@@ -660,8 +660,7 @@ static void test_poll_errors(void) {
         stop_signals = 1;
         CHECK(!is_over(server));
         poll_error = EINVAL;
-        now += 9 * MILLISECOND;
-        play_round(server);
+        for (int i = 0; i < 3; i++) play_round(server);
         CHECK(was_full && !peers[0].closed);
         poll_error = 0;
         speak(&peers[0], GOOD);
