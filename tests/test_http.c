@@ -162,6 +162,7 @@ static const struct refused {
     {STR_INIT(GET "X: b\rc\r\n\r\n"), 400, "9112 2.2: a bare CR"},
     {STR_INIT(GET "X: b\r\r\n\r\n"), 400, "9112 2.2: a bare CR"},
     {STR_INIT(GET "X: b\0c\r\n\r\n"), 400, "9110 5.5: NUL"},
+    {STR_INIT(GET "\rX: b\r\n\r\n"), 400, "9112 2.2: a bare CR in front of a field"},
     {STR_INIT(GET "X : b\r\n\r\n"), 400, "9112 5.1: a blank before the colon"},
     {STR_INIT(GET "X\t: b\r\n\r\n"), 400, "9112 5.1: a tab before the colon"},
     {STR_INIT(GET "X: b\r\n c\r\n\r\n"), 400, "9112 5.2: a folded line"},
@@ -853,6 +854,18 @@ static void test_cross_site(void) {
 
 /* ---- Responses ---- */
 
+static void test_numbers(void) {
+    TEST("numbers are written in full, from the least to the greatest there is") {
+        char room[64];
+        struct text out = TEXT(room);
+        text_put_number(&out, 0);
+        text_put_number(&out, UINT64_MAX);
+        text_put_hex(&out, 0);
+        text_put_hex(&out, UINT32_MAX);
+        CHECK(str_equal(text_str(&out), STR("0184467440737095516150ffffffff")));
+    }
+}
+
 static struct http_response res;
 
 /* The answer to the request in `bytes`, with one field more where `value` is not NULL. */
@@ -994,6 +1007,7 @@ int main(void) {
     test_cookies();
     test_paths();
     test_cross_site();
+    test_numbers();
     test_responses();
     test_statuses();
     test_response_limits();

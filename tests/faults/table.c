@@ -214,6 +214,7 @@ static void test_addresses(void) {
         {"::ffff:192.0.2.1", "192.0.2.1"},
         {"::fffe:192.0.2.1", "0:0:0:0:0:fffe:c000:201"},
         {"1::ffff:192.0.2.1", "1:0:0:0:0:ffff:c000:201"},
+        {"0:0:1::ffff:192.0.2.1", "0:0:1:0:0:ffff:c000:201"},
     };
     TEST("an IPv6 address is told in full, and one that maps IPv4 as that") {
         for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
