@@ -33,6 +33,7 @@ static int told_poll(struct pollfd polled[], nfds_t count, int timeout);
 static ssize_t told_recv(int fd, void *at, size_t len, int flags);
 static ssize_t told_send(int fd, const void *at, size_t len, int flags);
 static int told_shutdown(int fd, int how);
+static time_t told_time(time_t *to);
 
 /* The system's headers have been read above, so that these change server.c alone. */
 #define accept        told_accept
@@ -45,6 +46,7 @@ static int told_shutdown(int fd, int how);
 #define recv          told_recv
 #define send          told_send
 #define shutdown      told_shutdown
+#define time(to)      told_time(to)
 #include "../../server.c"
 #undef calloc
 #undef close
@@ -96,6 +98,12 @@ static int told_clock(clockid_t clock, struct timespec *to) {
     int64_t time = clock == CLOCK_PROCESS_CPUTIME_ID ? cpu : now;
     *to = (struct timespec){(time_t)(time / 1000000000), (long)(time % 1000000000)};
     return 0;
+}
+
+/* That of a board that has just started, which has no other clock. */
+static time_t told_time(time_t *to) {
+    (void)to;
+    return (time_t)(now / SERVER_SECOND - 1);
 }
 
 static int told_accept(int fd, struct sockaddr *address, socklen_t *len) {
@@ -509,6 +517,14 @@ static void test_time(void) {
         struct text text = TEXT(room);
         put_time(&text, &tm, STR("/"));
         CHECK(str_equal(text_str(&text), STR("09/Dec/1999 10:11:00")));
+    }
+    TEST("the time is told from the first second of 1970 on, and is another one each second") {
+        begin(10);
+        CHECK(str_equal(text_str(&server->date), STR("Thu, 01 Jan 1970 00:00:00 GMT")));
+        now += 61 * SERVER_SECOND;
+        speak(bring(), GOOD);
+        CHECK(str_equal(text_str(&server->date), STR("Thu, 01 Jan 1970 00:01:01 GMT")));
+        end();
     }
 }
 

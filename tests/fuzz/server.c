@@ -207,7 +207,8 @@ static void come_to_rest(void) {
         peers[i].takes = ANY;
     }
     play_until_silent();
-    clock_now += REST_TIME; /* the listener may be at rest: a full round wakes it, the next listens */
+    clock_now +=
+        REST_TIME; /* the listener may be at rest: a full round wakes it, the next listens */
     play_until_silent();
     play_until_silent();
     disturbed = disturbed || clock_now - START >= MESSAGE_TIME;
