@@ -80,7 +80,7 @@ enum state {
 struct buffer {
     struct buffer *next; /* in the pool */
     struct http_progress progress;
-    size_t in_len, out_len, out_sent;
+    size_t in_len, out_len;
     char in[HTTP_BUFFER], out[HTTP_BUFFER];
 };
 
@@ -89,8 +89,7 @@ struct connection {
     struct buffer *buffer; /* NULL where nothing is in flight */
     size_t place;          /* in the table */
     enum state state;
-    bool partial; /* the first bytes of a request are here, and its time runs */
-    bool last;    /* no request is read after the latest one */
+    bool last; /* no request is read after the latest one */
     unsigned char peer_len;
     char peer[INET6_ADDRSTRLEN];
 };
@@ -115,20 +114,20 @@ struct server {
     struct buffer *buffers, *pool; /* those given back; from [fresh] on none was ever touched */
     size_t fresh, buffer_count;
 
-    int64_t now;                 /* ns, on the monotonic clock */
-    int64_t look_due, full_due;  /* when a full round is due: in silence, and beside load */
-    int64_t next_deadline;       /* none is nearer, of connections and of the listener's rest */
-    int64_t accept_due, stop_by; /* 0 where the listener does not rest, and nobody stops us */
-    int64_t last_turn;           /* when a round last found something to do */
-    unsigned close_turns;        /* how many such rounds have followed one another closely */
-    int64_t look_cost;           /* ns of the processor's time that poll takes on everyone, */
-    int64_t sleep_cost;          /* and where it may sleep */
-    int listener;                /* polled[0].fd where it does not rest; -1 where there is none */
-    time_t second;               /* which `date` and `log_time` tell */
+    int64_t now;                /* ns, on the monotonic clock */
+    int64_t look_due, full_due; /* when a full round is due: in silence, and beside load */
+    int64_t next_deadline;      /* none is nearer, of connections and of the listener's rest */
+    int64_t accept_due;         /* when the listener has rested; INT64_MAX where it does not */
+    int64_t stop_by;            /* 0 where nobody stops us */
+    int64_t last_turn;          /* when a round last found something to do */
+    unsigned close_turns;       /* how many such rounds have followed one another closely */
+    int64_t look_cost;          /* ns of the processor's time that poll takes on everyone, */
+    int64_t sleep_cost;         /* and where it may sleep */
+    int listener;               /* polled[0].fd where it does not rest; -1 where there is none */
+    time_t second;              /* which `date` and `log_time` tell */
     int log_sink;
     bool log_may_block;
     uint64_t log_lost; /* lines */
-    size_t log_start;  /* where the line that is being written begins */
     struct text log, out, name, date, log_time;
     struct http_request request;
     struct http_response response;
@@ -246,42 +245,29 @@ static void log_escaped(struct text *log, struct str s) {
     }
 }
 
-/* Begins a line with the peer, the time and the request-line. False where no log is wanted. */
-static bool begin_log_line(struct server *server, const struct connection *c, struct str line) {
+/* The line of an answer, to the request that begins with `line`, or, where there is a `reason`, of an end.
+ * Where the longest one may not fit it is lost, and counted. */
+static void log_line(struct server *server, const struct connection *c, struct str line,
+                     const char *reason) {
     struct text *log = &server->log;
-    if (server->options->quiet) return false;
+    if (server->options->quiet) return;
     if (log->room - log->len < LOG_LINE + LOG_REST) flush_log(server);
-    server->log_start = log->len;
+    if (log->room - log->len < LOG_LINE + LOG_REST) {
+        server->log_lost++;
+        return;
+    }
     text_add(log, (struct str){c->peer, c->peer_len}, STR(" - - ["), text_str(&server->log_time),
              STR("] \""));
     log_escaped(log, line);
     text_put(log, STR("\" "));
-    return true;
-}
-
-/* A line that does not fit is lost, and counted. */
-static void end_log_line(struct server *server) {
-    struct text *log = &server->log;
+    if (reason) {
+        text_add(log, STR("closed: "), str_of(reason));
+    } else {
+        text_put_number(log, (uint64_t)server->response.status);
+        text_put(log, STR(" "));
+        text_put_number(log, server->response.body.len);
+    }
     text_put(log, STR("\n"));
-    if (!log->cut) return;
-    log->cut = false;
-    log->len = server->log_start;
-    server->log_lost++;
-}
-
-static void log_answer(struct server *server, const struct connection *c, struct str line) {
-    if (!begin_log_line(server, c, line)) return;
-    text_put_number(&server->log, (uint64_t)server->response.status);
-    text_put(&server->log, STR(" "));
-    text_put_number(&server->log, server->response.body.len);
-    end_log_line(server);
-}
-
-static void log_close(struct server *server, const struct connection *c, const char *reason) {
-    if (!begin_log_line(server, c, STR("-"))) return;
-    text_put(&server->log, STR("closed: "));
-    text_put(&server->log, str_of(reason));
-    end_log_line(server);
 }
 
 /* ---- The table of connections ---- */
@@ -319,8 +305,8 @@ static struct connection *add_connection(struct server *server, int fd) {
     return c;
 }
 
-/* Only entries from the ends of the two parts move, and only to the front. A round walks from the
- * end to the front, so none that moves has a turn still due. */
+/* Only entries from the ends of the two parts move, and only to the front. A round walks from the end to
+ * the front: who moves comes by again, or for the first time; who has had a turn is not ready any more. */
 static void remove_connection(struct server *server, struct connection *c) {
     if (c->place < server->busy) swap_places(server, c->place, --server->busy);
     swap_places(server, c->place, --server->count);
@@ -328,7 +314,7 @@ static void remove_connection(struct server *server, struct connection *c) {
 
 /* Whether nothing is in flight, and was not for `time` ns. */
 static bool is_idle(const struct server *server, const struct connection *c, int64_t time) {
-    return c->state == READING && !c->partial && server->now - (c->deadline - IDLE_TIME) >= time;
+    return c->state == READING && !c->buffer && server->now - (c->deadline - IDLE_TIME) >= time;
 }
 
 static void sort_table(struct server *server) {
@@ -350,7 +336,7 @@ static void release_buffer(struct server *server, struct connection *c) {
 
 /* `reason` goes into the log; NULL where the end is an ordinary one. */
 static void close_connection(struct server *server, struct connection *c, const char *reason) {
-    if (reason) log_close(server, c, reason);
+    if (reason) log_line(server, c, STR("-"), reason);
     release_buffer(server, c);
     close(descriptor(server, c));
     remove_connection(server, c);
@@ -472,7 +458,7 @@ static void write_answer(struct server *server, struct connection *c, struct str
     struct http_response *res = &server->response;
     c->last = res->close;
     http_write(&server->out, res, text_str(&server->date));
-    log_answer(server, c, line);
+    log_line(server, c, line, NULL);
     wipe(res->body.s, res->body.len);
     wipe(res->extra.s, res->extra.len);
 }
@@ -522,7 +508,6 @@ static size_t answer_requests(struct server *server, struct connection *c, char 
         if (n < 0) refuse(server, c, (struct str){in + used, len - used}, -n);
         if (n <= 0) break;
         answer(server, c);
-        c->partial = false;
         used += (size_t)n;
     }
     return used;
@@ -533,17 +518,14 @@ static bool would_block(void) {
     return errno == EAGAIN || errno == EINTR || (EWOULDBLOCK != EAGAIN && errno == EWOULDBLOCK);
 }
 
-/* Sends text[*sent .. len), and moves *sent on. Returns false where the connection is broken, which
- * is closed. */
-static bool send_some(struct server *server, struct connection *c, const char *text, size_t len,
-                      size_t *sent) {
-    ssize_t n = *sent < len ? send(descriptor(server, c), text + *sent, len - *sent, 0) : 0;
-    if (n < 0 && !would_block()) {
-        close_connection(server, c, "the peer does not take the answer");
-        return false;
-    }
-    *sent += n > 0 ? (size_t)n : 0;
-    return true;
+/* Sends the answers. Returns the bytes that went out, or -1 where the connection is broken, which is
+ * closed. */
+static ssize_t send_some(struct server *server, struct connection *c) {
+    ssize_t n = send(descriptor(server, c), server->out.s, server->out.len, 0);
+    if (n >= 0) return n;
+    if (would_block()) return 0;
+    close_connection(server, c, "the peer does not take the answer");
+    return -1;
 }
 
 /* Keeps what is left of a turn until the next one: of the input, and of the output. */
@@ -556,31 +538,25 @@ static void keep(struct server *server, struct connection *c, struct str in, str
     buffer->progress = server->request.progress;
     memcpy(buffer->out, out.s, out.len);
     buffer->out_len = out.len;
-    buffer->out_sent = 0;
 }
 
-/* Our side of the connection ends. With input unread the peer might lose the answer to a reset, so
- * what comes is thrown away until the peer has closed too (RFC 9112 section 9.6). */
-static void end_connection(struct server *server, struct connection *c, bool unread) {
-    if (!unread || shutdown(descriptor(server, c), SHUT_WR) < 0) {
-        close_connection(server, c, NULL);
-        return;
-    }
-    release_buffer(server, c);
-    set_state(server, c, LINGERING, LINGER_TIME);
-}
-
-/* What becomes of a connection after a turn that left these bytes of input and output over. */
+/* What becomes of a connection after a turn that left these bytes of input and output over. The time of
+ * what was kept before runs on where none of it is done. After the last answer our side ends; with input
+ * unread the peer might lose that answer to a reset, so what comes is thrown away until the peer has
+ * closed too (RFC 9112 section 9.6). */
 static void settle(struct server *server, struct connection *c, struct str in, struct str out) {
+    bool same_request = c->buffer && c->buffer->in == in.s;
     if (out.len > 0) {
+        if (c->state != WRITING) set_state(server, c, WRITING, MESSAGE_TIME);
         keep(server, c, in, out);
-        set_state(server, c, WRITING, MESSAGE_TIME);
+    } else if (c->last && (in.len == 0 || shutdown(descriptor(server, c), SHUT_WR) < 0)) {
+        close_connection(server, c, NULL);
     } else if (c->last) {
-        end_connection(server, c, in.len > 0);
+        release_buffer(server, c);
+        set_state(server, c, LINGERING, LINGER_TIME);
     } else if (in.len > 0) {
+        if (!same_request) set_state(server, c, READING, MESSAGE_TIME);
         keep(server, c, in, out);
-        if (!c->partial || c->state == WRITING) set_state(server, c, READING, MESSAGE_TIME);
-        c->partial = true;
     } else {
         release_buffer(server, c);
         set_state(server, c, READING, IDLE_TIME);
@@ -591,18 +567,19 @@ static void settle(struct server *server, struct connection *c, struct str in, s
  * in[0 .. len) is what the answered requests have left. */
 static void end_turn(struct server *server, struct connection *c, char *in, size_t len) {
     struct text *out = &server->out;
-    size_t sent = 0;
-    bool alive = send_some(server, c, out->s, out->len, &sent);
-    while (alive && len > 0 && out->len > 0 && sent == out->len) {
+    ssize_t sent = 0;
+    while (out->len > 0 && (sent = send_some(server, c)) == (ssize_t)out->len) {
         wipe(out->s, out->len);
-        out->len = sent = 0;
+        out->len = 0;
+        sent = 0;
+        if (c->state == WRITING) set_state(server, c, READING, MESSAGE_TIME);
         size_t used = answer_requests(server, c, in, len);
         in += used;
         len -= used;
-        alive = send_some(server, c, out->s, out->len, &sent);
     }
-    if (alive)
-        settle(server, c, (struct str){in, len}, (struct str){out->s + sent, out->len - sent});
+    if (sent >= 0)
+        settle(server, c, (struct str){in, len},
+               (struct str){out->s + sent, out->len - (size_t)sent});
     wipe(out->s, out->len);
     out->len = 0;
 }
@@ -635,23 +612,18 @@ static void read_requests(struct server *server, struct connection *c) {
     if (!kept) wipe(server->in, len);
 }
 
+/* The rest of the answers goes back to where all are sent from. */
 static void write_rest(struct server *server, struct connection *c) {
     struct buffer *kept = c->buffer;
-    if (!send_some(server, c, kept->out, kept->out_len, &kept->out_sent)) return;
-    if (kept->out_sent < kept->out_len) return;
+    text_put(&server->out, (struct str){kept->out, kept->out_len});
     wipe(kept->out, kept->out_len);
-    kept->out_len = 0;
     server->request.progress = kept->progress;
-    size_t used = answer_requests(server, c, kept->in, kept->in_len);
-    end_turn(server, c, kept->in + used, kept->in_len - used);
+    end_turn(server, c, kept->in, kept->in_len);
 }
 
 static void throw_away(struct server *server, struct connection *c) {
-    ssize_t n = recv(descriptor(server, c), server->in, HTTP_BUFFER, 0);
-    if (n > 0)
-        wipe(server->in, (size_t)n);
-    else if (n == 0 || !would_block())
-        close_connection(server, c, NULL);
+    ssize_t n = receive(server, c, server->in, 0);
+    if (n > 0) wipe(server->in, (size_t)n);
 }
 
 static void take_turn(struct server *server, struct connection *c) {
@@ -664,7 +636,7 @@ static void take_turn(struct server *server, struct connection *c) {
 }
 
 static void end_overdue(struct server *server, struct connection *c) {
-    if (c->state == READING && c->partial) {
+    if (c->state == READING && c->buffer) {
         refuse(server, c, (struct str){c->buffer->in, c->buffer->in_len}, 408);
         end_turn(server, c, c->buffer->in, c->buffer->in_len);
     } else {
@@ -687,11 +659,6 @@ static bool rest_listener(struct server *server) {
     return false;
 }
 
-static void wake_listener(struct server *server) {
-    server->polled[0].fd = server->listener;
-    server->accept_due = 0;
-}
-
 /* Writes an IP address, "unix" for others. IPv6 is written out in full (RFC 4291 section 2.2). */
 static void put_address(struct text *text, const union address *address) {
     bool v6 = address->any.sa_family == AF_INET6;
@@ -712,36 +679,39 @@ static void put_address(struct text *text, const union address *address) {
     }
 }
 
-/* Takes in newcomers, so few of them at once that each has a turn before it must give way to others.
- * Returns whether there may be more. */
-static bool accept_connections(struct server *server) {
-    size_t few = server->most / 16 + 1;
-    for (size_t i = 0; i < few && i < ACCEPT_AT_ONCE; i++) {
-        union address peer = {.any.sa_family = AF_UNSPEC};
-        socklen_t len = sizeof peer;
-        int fd = accept(server->listener, &peer.any, &len);
-        if (fd < 0) return rest_listener(server);
-        if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0) {
-            close(fd);
-            continue;
-        }
-        if (server->count > server->most) give_way(server, 0);
-        struct connection *c = add_connection(server, fd);
-        struct text name = TEXT(c->peer);
-        put_address(&name, &peer);
-        c->peer_len = (unsigned char)name.len;
+/* Takes in a newcomer. Returns whether there may be more. */
+static bool accept_connection(struct server *server) {
+    union address peer = {.any.sa_family = AF_UNSPEC};
+    socklen_t len = sizeof peer;
+    int fd = accept(server->listener, &peer.any, &len);
+    if (fd < 0) return rest_listener(server);
+    if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0) {
+        close(fd);
+        return true;
     }
+    if (server->count > server->most) give_way(server, 0);
+    struct connection *c = add_connection(server, fd);
+    struct text name = TEXT(c->peer);
+    put_address(&name, &peer);
+    c->peer_len = (unsigned char)name.len;
     return true;
+}
+
+/* Takes in so few at once that each has a turn before it must give way to others. */
+static void accept_some(struct server *server) {
+    size_t few = server->most / 16 + 1;
+    for (size_t i = 0; i < few && i < ACCEPT_AT_ONCE; i++)
+        if (!accept_connection(server)) return;
 }
 
 /* Ends what is overdue and, where we stop, what is idle; but nobody goes for that where poll has not
  * looked who speaks. */
 static void sweep(struct server *server, bool looked) {
-    server->next_deadline = INT64_MAX;
-    if (server->accept_due > server->now)
-        server->next_deadline = server->accept_due;
-    else if (server->accept_due > 0)
-        wake_listener(server);
+    if (server->now >= server->accept_due) {
+        server->polled[0].fd = server->listener;
+        server->accept_due = INT64_MAX;
+    }
+    server->next_deadline = server->accept_due;
     for (size_t i = server->count; i-- > 1;) { /* who moves was looked at before */
         struct connection *c = server->table[i];
         bool let_go = looked && server->stop_by && is_idle(server, c, MILLISECOND);
@@ -794,7 +764,7 @@ static void take_turns(struct server *server, size_t entries, int ready) {
         if (i > 0)
             take_turn(server, server->table[i]);
         else
-            accept_connections(server);
+            accept_some(server);
     }
 }
 
@@ -917,12 +887,15 @@ static const char *handed_over(void) {
 }
 
 static bool name_listener(struct server *server) {
-    union address address = {.any.sa_family = AF_UNSPEC};
+    union address address;
     socklen_t len = sizeof address;
+    memset(&address, 0, sizeof address);
     if (getsockname(server->listener, &address.any, &len) < 0) return false;
     bool v6 = address.any.sa_family == AF_INET6;
     if (address.any.sa_family == AF_UNIX) {
-        text_put(&server->name, str_of(address.un.sun_path));
+        struct str path = {address.un.sun_path,
+                           sizeof address.un.sun_path}; /* no NUL ends a full one */
+        text_put(&server->name, str_cut(&path, '\0'));
         return true;
     }
     if (v6) text_put(&server->name, STR("["));
@@ -1010,7 +983,7 @@ struct server *server_create(const struct server_options *options, const struct 
     server->busy = server->count = 1;
     server->listener = -1;
     server->second = -1; /* none, that of a board that has just started included */
-    server->next_deadline = INT64_MAX;
+    server->next_deadline = server->accept_due = INT64_MAX;
     server->log = TEXT(server->log_room);
     server->out = TEXT(server->out_room);
     server->name = TEXT(server->name_room);
@@ -1045,7 +1018,6 @@ static void stop_listening(struct server *server) {
     if (is_path(server->name.s) && !handed_over()) unlink(server->name.s);
     close(server->listener);
     server->listener = server->polled[0].fd = -1;
-    server->accept_due = 0;
 }
 
 /* Whose request is here by now is served; who is idle is let go in the next round. */
@@ -1054,7 +1026,7 @@ static void begin_stop(struct server *server) {
     server->last_turn = server->now;
     server->look_due = server->full_due = 0;
     for (size_t i = 0; i < server->most && server->count <= server->most; i++)
-        if (!accept_connections(server)) break;
+        if (!accept_connection(server)) break;
     stop_listening(server);
 }
 

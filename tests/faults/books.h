@@ -25,8 +25,7 @@ static const char *books_are_wrong(const struct server *server, size_t buffers) 
         if (c->place != i) return "a connection is not where it says";
         if (server->polled[i].fd < 0) return "a connection has no descriptor";
         if (c->state == WRITING && !c->buffer) return "an answer waits nowhere";
-        if (c->state == READING && c->partial != (c->buffer != NULL))
-            return "a connection and its buffer contradict";
+        if (c->state == LINGERING && c->buffer) return "who lingers has a buffer";
         owned += c->buffer != NULL;
     }
     return buffers_in_pool(server) + owned == buffers ? NULL : "a buffer is lost";

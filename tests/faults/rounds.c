@@ -175,10 +175,11 @@ static int told_shutdown(int fd, int how) {
     return 0;
 }
 
-/* What poll finds of an entry. */
+/* What poll finds of an entry: a descriptor that is none of the server's may always be ready. */
 static short find(const struct pollfd *entry) {
-    if (entry->fd < FIRST)
-        return entry->fd >= 0 && entry->fd == server->listener && newcomers > 0 ? POLLIN : 0;
+    if (entry->fd < 0 || entry->fd == signal_pipe[0]) return 0;
+    if (entry->fd == server->listener) return newcomers > 0 ? POLLIN : 0;
+    if (entry->fd < FIRST) return POLLIN;
     const struct peer *peer = &peers[entry->fd - FIRST];
     if (entry->events == POLLOUT) return peer->takes > 0 ? POLLOUT : 0;
     return peer->says ? POLLIN : 0;
@@ -649,9 +650,20 @@ static void test_stop(void) {
         int64_t start = now;
         int rounds = 0;
         stop_signals = 1;
-        for (; !is_over(server); rounds++) play_round(server);
+        for (; !is_over(server) && rounds < 2000; rounds++) play_round(server);
         CHECK(now - start >= STOP_TIME && now - start <= STOP_TIME + 20 * MILLISECOND);
         CHECK(rounds >= 400 && rounds <= 1200);
+        end();
+    }
+    TEST("told to stop, the server takes in newcomers as far as there are places: nobody gives "
+         "way") {
+        begin(100);
+        for (int i = 0; i < 99; i++) bring();
+        newcomers = 20;
+        stop_signals = 1;
+        CHECK(!is_over(server));
+        for (int i = 0; i < 99; i++) CHECK(!peers[i].closed);
+        CHECK(come == 100 && server->count == 101);
         end();
     }
 }
@@ -843,6 +855,35 @@ static void test_turns(void) {
         CHECK(count_lines(file, &told) == 2);
         end();
         fclose(file);
+    }
+    TEST("an answer that is taken drop by drop has 10 seconds in all") {
+        begin(10);
+        struct peer *peer = bring();
+        peer->takes = 1;
+        speak(peer, GOOD);
+        for (int second = 0; second < 10 && !peer->closed; second++) {
+            now += SERVER_SECOND;
+            peer->takes = 1;
+            play_full_round();
+        }
+        CHECK(peer->closed);
+        end();
+    }
+    TEST("half a request has 10 seconds from when the answer to the one before is taken") {
+        begin(10);
+        struct peer *late = bring(), *slow = bring();
+        speak(late, "GET /");
+        slow->takes = 1;
+        speak(slow, GOOD "GET /");
+        now += 9 * SERVER_SECOND;
+        slow->takes = SIZE_MAX;
+        speak(late, " HTTP/1.1\r\nHost: a\r\n\r\nGET /");
+        CHECK(late->answers == 1 && slow->answers == 1);
+        int64_t start = now;
+        while (late->answers == 1 && slow->answers == 1) play_round(server);
+        CHECK(is_about(now - start, MESSAGE_TIME));
+        CHECK(late->answers == 2 && slow->answers == 2 && server->response.status == 408);
+        end();
     }
     TEST("a last answer lingers for 2 seconds where one byte is unread, and not where none is") {
         static const char *const last[] = {CLOSING, CLOSING "x", BAD};

@@ -100,8 +100,8 @@ static void check_books(void) {
     HOLDS(server->busy >= 1 && server->busy <= server->count && server->count <= CONNECTIONS + 1);
     for (size_t i = 1; i < server->count; i++) {
         const struct connection *c = server->table[i];
-        bool in_flight = c->state == WRITING || (c->state == READING && c->partial);
-        HOLDS(c->place == i && in_flight == (c->buffer != NULL));
+        HOLDS(c->place == i);
+        HOLDS(c->state == READING || (c->state == WRITING) == (c->buffer != NULL));
         HOLDS(server->polled[i].events == (c->state == WRITING ? POLLOUT : POLLIN));
         HOLDS(!is_patient || server->now < c->deadline + 2 * NAP_TIME);
         open |= 1u << (server->polled[i].fd - FIRST_PEER);
