@@ -21,6 +21,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -32,15 +33,10 @@ static bool cookie_is_secure; /* -S */
 
 /* ---- Sessions in cookies ---- */
 
-/* The session id the client sends, empty where it sends none. */
-static struct str sent_session_id(const struct http_request *req) {
-    struct str id = http_cookie(req, STR("session_id"));
-    return str_equal(id, STR("DELETED")) ? STR("") : id;
-}
-
 /* The user who is logged in, or NULL. */
 static const struct user *current_user(const struct http_request *req) {
-    const struct session *session = db_find_session(db, sent_session_id(req), req->received);
+    struct str id = http_cookie(req, STR("session_id"));
+    const struct session *session = db_find_session(db, id, req->received);
     return session ? session->user : NULL;
 }
 
@@ -68,24 +64,20 @@ static int home(const struct http_request *req, struct http_response *res) {
     return 200;
 }
 
-/* Reads name and password from the body. Returns 0, or the status of the error in `res`. */
-static int read_credentials(const struct http_request *req, struct http_response *res,
-                            struct text *name, struct text *password) {
+/* Reads name and password from the body. Returns an empty view, or what is wrong with it. */
+static struct str read_credentials(struct str body, struct text *name, struct text *password) {
     struct json_member members[] = {{.name = STR("username")}, {.name = STR("password")}};
-    if (req->body.len == 0)
-        return server_error(res, 400, STR("Please specify username and password"));
-    enum json_type type = json_read_object(req->body, members, 2);
-    if (type == JSON_INVALID) return server_error(res, 400, STR("Expected JSON in request body"));
-    if (type != JSON_OBJECT)
-        return server_error(res, 400, STR("Expected a JSON object in request body"));
+    if (body.len == 0) return STR("Please specify username and password");
+    enum json_type type = json_read_object(body, members, 2);
+    if (type == JSON_INVALID) return STR("Expected JSON in request body");
+    if (type != JSON_OBJECT) return STR("Expected a JSON object in request body");
     if (members[0].type != JSON_STRING || members[1].type != JSON_STRING ||
         members[0].value.len == 0 || members[1].value.len == 0)
-        return server_error(res, 400, STR("Please specify username and password"));
+        return STR("Please specify username and password");
     json_unescape(name, members[0].value);
     json_unescape(password, members[1].value);
-    if (name->cut || password->cut)
-        return server_error(res, 400, STR("Username and password have 255 bytes at most"));
-    return 0;
+    if (name->cut || password->cut) return STR("Username and password have 255 bytes at most");
+    return STR("");
 }
 
 static int too_many_failures(struct http_response *res, unsigned seconds) {
@@ -112,15 +104,16 @@ static int log_in(struct http_response *res, struct str username, struct str pas
 static int login(const struct http_request *req, struct http_response *res) {
     char name_room[DB_NAME], password_room[DB_NAME];
     struct text name = TEXT(name_room), password = TEXT(password_room);
-    int status = read_credentials(req, res, &name, &password);
-    if (status == 0) status = log_in(res, text_str(&name), text_str(&password), req->received);
+    struct str wrong = read_credentials(req->body, &name, &password);
+    int status = wrong.len > 0 ? server_error(res, 400, wrong)
+                               : log_in(res, text_str(&name), text_str(&password), req->received);
     wipe(password.s, password.len);
     return status;
 }
 
 static int logout(const struct http_request *req, struct http_response *res) {
-    struct str id = sent_session_id(req);
-    if (id.len == 0) {
+    struct str id = http_cookie(req, STR("session_id"));
+    if (id.len == 0 || str_equal(id, STR("DELETED"))) {
         text_put(&res->body, STR("{\"message\": \"Not logged in\"}"));
         return 200;
     }
@@ -164,12 +157,16 @@ static const char usage[] =
     "  -h  this help\n"
     "  -V  the version";
 
-/* Writes a line made of pieces, at most 1,024 bytes of it. */
+/* Writes a line made of pieces, at most MOST_SAID bytes of each: one of them may be a user's. */
+#define MOST_SAID            1024
 #define say(descriptor, ...) say_all((descriptor), (const struct str[STR_PIECES]){__VA_ARGS__})
 static void say_all(int descriptor, const struct str pieces[STR_PIECES]) {
-    char room[1024];
+    char room[2 * MOST_SAID];
     struct text line = TEXT(room);
-    text_put_all(&line, pieces);
+    for (size_t i = 0; i < STR_PIECES; i++) {
+        size_t len = pieces[i].len < MOST_SAID ? pieces[i].len : MOST_SAID;
+        text_put(&line, (struct str){pieces[i].s, len});
+    }
     text_put(&line, STR("\n"));
     for (ssize_t n; line.len > 0; line.s += n, line.len -= (size_t)n)
         if ((n = write(descriptor, line.s, line.len)) <= 0) return; /* who closed it has no need */
@@ -266,6 +263,12 @@ static void open_standard_descriptors(void) {
     close(fd);
 }
 
+/* Who closes our output has no need of it, and no server ends for that. */
+static int ignore_broken_pipes(void) {
+    struct sigaction action = {.sa_handler = SIG_IGN};
+    return sigaction(SIGPIPE, &action, NULL) < 0 ? complain("ignore", STR("broken pipes")) : 0;
+}
+
 /* Reads until `text` is full or nothing more comes. Returns false where that fails. */
 static bool read_text(int fd, struct text *text) {
     ssize_t n = 1;
@@ -294,7 +297,7 @@ static int reject(const char *path, struct str why) {
     return -1;
 }
 
-/* Reads all of a file that only its owner may read. `*text` is to be freed with close_users. */
+/* Reads all of a file that only its owner may read. `text->s` is to be freed, and was a secret. */
 static int open_users(const char *path, struct text *text) {
     struct stat status;
     int fd = open(path, O_RDONLY | O_NONBLOCK), result = -1; /* no FIFO makes it wait */
@@ -310,11 +313,6 @@ static int open_users(const char *path, struct text *text) {
     }
     close(fd);
     return result;
-}
-
-static void close_users(struct text *text) {
-    wipe(text->s, text->len);
-    free(text->s);
 }
 
 /* Adds the user on a line. Returns an empty view, or what is wrong with the line. */
@@ -356,23 +354,23 @@ static int add_users(const char *path, struct str users) {
     return 0;
 }
 
-static int fill_db(struct options *options, struct str users) {
-    options->db.users = options->users_file ? 0 : 1;
+static int fill_db(struct options *options, const char *path, struct str users) {
     for (struct str rest = users; rest.len > 0;) options->db.users += cut_line(&rest).len > 0;
-    if (options->db.users == 0) return reject(options->users_file, STR("no user is in it"));
+    if (options->db.users == 0) return reject(path, STR("no user is in it"));
     say(STDOUT_FILENO, STR("DB: Creating users table in memory..."));
     db = db_create(&options->db);
     if (!db) return complain("keep", STR("so many users and sessions"));
     say(STDOUT_FILENO, STR("DB: Adding users..."));
-    if (options->users_file) return add_users(options->users_file, users);
-    return db_add_user(db, STR("foo"), STR("foo")) ? 0 : complain("add", STR("the user foo"));
+    return add_users(path, users);
 }
 
 static int create_db(struct options *options) {
     struct text users = {NULL, 0, 0, false};
-    int result = options->users_file ? open_users(options->users_file, &users) : 0;
-    if (result == 0) result = fill_db(options, text_str(&users));
-    close_users(&users);
+    if (!options->users_file) return fill_db(options, "the example", STR("foo:foo"));
+    int result = open_users(options->users_file, &users);
+    if (result == 0) result = fill_db(options, options->users_file, text_str(&users));
+    wipe(users.s, users.len);
+    free(users.s);
     return result;
 }
 
@@ -397,7 +395,8 @@ int main(int argc, char **argv) {
     };
     open_standard_descriptors();
     parse_options(&options, argc, argv);
-    if (read_secret(options.db.secret) < 0 || create_db(&options) < 0) return 1;
+    if (ignore_broken_pipes() < 0 || read_secret(options.db.secret) < 0 || create_db(&options) < 0)
+        return 1;
     const char *failed;
     struct server *server = server_create(&options.server, routes, &failed);
     if (!server) return cannot_serve(&options.server, failed);

@@ -21,7 +21,7 @@
 
 struct db {
     struct db_options options;
-    struct user *first, *last; /* the table users */
+    struct user *first, **end; /* the table users, and where its next row is linked in */
     uint32_t user_count;
     uint64_t last_session_id;
     struct session *free; /* rows of user_sessions that are not in use any more */
@@ -53,6 +53,7 @@ struct db *db_create(const struct db_options *options) {
     struct db *db = calloc(1, sizeof *db);
     if (!db) return NULL;
     db->options = *options;
+    db->end = &db->first;
     if (db->options.sessions < options->users) db->options.sessions = options->users;
     size_t rows = db->options.sessions;
     db->user_mask = bucket_count(options->users) - 1;
@@ -75,7 +76,6 @@ void db_destroy(struct db *db) {
     free(db->rows);
     free(db->users_by_name);
     free(db->sessions_by_id);
-    wipe(db, sizeof *db);
     free(db);
 }
 
@@ -134,11 +134,8 @@ bool db_add_user(struct db *db, struct str username, struct str password) {
     hash_password(db, username, password, user->password);
     user->chain = *bucket;
     *bucket = user;
-    if (db->last)
-        db->last->next = user;
-    else
-        db->first = user;
-    db->last = user;
+    *db->end = user;
+    db->end = &user->next;
     return true;
 }
 

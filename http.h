@@ -29,10 +29,10 @@ struct http_field {
 /* What the next byte of a request belongs to. */
 enum http_part {
     HTTP_IN_HEAD,
-    HTTP_IN_BODY,       /* of a length that is known */
     HTTP_IN_CHUNK_SIZE, /* the line before a chunk's data */
     HTTP_IN_CHUNK_END,  /* the data, and the CRLF behind it */
-    HTTP_IN_TRAILER     /* the fields behind the last chunk */
+    HTTP_IN_TRAILER,    /* the fields behind the last chunk */
+    HTTP_IN_BODY        /* whose end is known, and with it the request's */
 };
 
 /* How far a request has been read: all that must be kept of it until more bytes come. */

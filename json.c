@@ -22,7 +22,7 @@ void json_begin(struct json *json, struct str text) {
 
 /* ---- UTF-8 and escapes ---- */
 
-/* A byte that stands for itself, in a text and out of one. */
+/* A byte that means itself when it is read, and is written as it is. */
 static bool is_plain(char byte) {
     return byte >= 0x20 && byte <= 0x7e && byte != '"' && byte != '\\';
 }
@@ -56,13 +56,9 @@ static long parse_hex4(const char *at, const char *end) {
     long number = 0;
     if (end - at < 4) return -1;
     for (int i = 0; i < 4; i++) {
-        char digit = at[i];
-        if (digit >= '0' && digit <= '9')
-            number = number * 16 + (digit - '0');
-        else if ((digit | 0x20) >= 'a' && (digit | 0x20) <= 'f')
-            number = number * 16 + ((digit | 0x20) - 'a' + 10);
-        else
-            return -1;
+        int digit = hex(at[i]);
+        if (digit < 0) return -1;
+        number = number * 16 + digit;
     }
     return number;
 }
@@ -91,15 +87,37 @@ static size_t parse_escape(const char *at, const char *end, long *code) {
 
 /* ---- Tokens ---- */
 
+/* Nothing is left to be read then, and no token comes any more. */
 static enum json_type invalid(struct json *json) {
-    json->at = json->end;
-    json->depth = 0;
-    json->after_value = json->after_name = false;
+    json_begin(json, (struct str){json->end, 0});
     return JSON_INVALID;
 }
 
+/* Steps over `byte` where it is the next one. */
+static bool skip(struct json *json, char byte) {
+    if (json->at == json->end || *json->at != byte) return false;
+    json->at++;
+    return true;
+}
+
+static bool is_space(char byte) {
+    return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
+}
+
+static void skip_space(struct json *json) {
+    while (json->at < json->end && is_space(*json->at)) json->at++;
+}
+
+/* Whether there is a digit; all that follow one another are stepped over. */
+static bool skip_digits(struct json *json) {
+    const char *first = json->at;
+    while (json->at < json->end && is_digit(*json->at)) json->at++;
+    return json->at > first;
+}
+
+/* What follows the opening quote. */
 static enum json_type read_string(struct json *json, struct str *value) {
-    const char *at = json->at + 1, *end = json->end;
+    const char *at = json->at, *end = json->end;
     long code;
     for (;;) {
         while (at < end && is_plain(*at)) at++;
@@ -109,36 +127,24 @@ static enum json_type read_string(struct json *json, struct str *value) {
         if (n == 0) return invalid(json);
         at += n;
     }
-    *value = (struct str){json->at + 1, (size_t)(at - json->at - 1)};
+    *value = (struct str){json->at, (size_t)(at - json->at)};
     json->at = at + 1;
     return JSON_STRING;
 }
 
-static const char *skip_digits(const char *at, const char *end) {
-    while (at < end && *at >= '0' && *at <= '9') at++;
-    return at;
-}
-
-/* [ "-" ] int [ frac ] [ exp ] (section 6) */
+/* [ "-" ] int [ frac ] [ exp ] (section 6); a zero in front is a number of its own, and what follows it
+ * is wrong there. */
 static enum json_type read_number(struct json *json, struct str *value) {
-    const char *at = json->at, *end = json->end, *digits;
-    if (*at == '-') at++;
-    digits = at;
-    at = skip_digits(at, end);
-    if (at == digits || (*digits == '0' && at > digits + 1)) return invalid(json);
-    if (at < end && *at == '.') {
-        digits = ++at;
-        if ((at = skip_digits(at, end)) == digits) return invalid(json);
+    const char *first = json->at;
+    skip(json, '-');
+    bool valid = skip(json, '0') || skip_digits(json);
+    if (skip(json, '.')) valid = skip_digits(json) && valid;
+    if (skip(json, 'e') || skip(json, 'E')) {
+        if (!skip(json, '+')) skip(json, '-');
+        valid = skip_digits(json) && valid;
     }
-    if (at < end && (*at == 'e' || *at == 'E')) {
-        at++;
-        if (at < end && (*at == '+' || *at == '-')) at++;
-        digits = at;
-        if ((at = skip_digits(at, end)) == digits) return invalid(json);
-    }
-    *value = (struct str){json->at, (size_t)(at - json->at)};
-    json->at = at;
-    return JSON_NUMBER;
+    *value = (struct str){first, (size_t)(json->at - first)};
+    return valid ? JSON_NUMBER : invalid(json);
 }
 
 static enum json_type read_literal(struct json *json, struct str *value) {
@@ -163,7 +169,6 @@ static enum json_type enter(struct json *json, enum json_type type) {
     uint32_t bit = UINT32_C(1) << json->depth++;
     json->objects = type == JSON_OBJECT ? json->objects | bit : json->objects & ~bit;
     json->after_value = false;
-    json->at++;
     return type;
 }
 
@@ -174,46 +179,24 @@ static enum json_type leave(struct json *json) {
     enum json_type type = in_object(json) ? JSON_OBJECT_END : JSON_ARRAY_END;
     json->depth--;
     json->after_value = true;
-    json->at++;
     return type;
 }
 
 static enum json_type read_value(struct json *json, struct str *value) {
     json->after_name = false;
-    if (json->at == json->end) return invalid(json);
     json->after_value = true;
-    switch (*json->at) {
-    case '{': return enter(json, JSON_OBJECT);
-    case '[': return enter(json, JSON_ARRAY);
-    case '"': return read_string(json, value);
-    case 't':
-    case 'f':
-    case 'n': return read_literal(json, value);
-    default: return read_number(json, value);
-    }
-}
-
-static bool is_space(char byte) {
-    return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
-}
-
-static void skip_space(struct json *json) {
-    while (json->at < json->end && is_space(*json->at)) json->at++;
-}
-
-static bool skip_byte(struct json *json, char byte) {
-    skip_space(json);
-    if (json->at == json->end || *json->at != byte) return false;
-    json->at++;
-    skip_space(json);
-    return true;
+    if (skip(json, '{')) return enter(json, JSON_OBJECT);
+    if (skip(json, '[')) return enter(json, JSON_ARRAY);
+    if (skip(json, '"')) return read_string(json, value);
+    bool number = json->at < json->end && (is_digit(*json->at) || *json->at == '-');
+    return number ? read_number(json, value) : read_literal(json, value);
 }
 
 static enum json_type read_name(struct json *json, struct str *value) {
-    if (json->at == json->end || *json->at != '"' || read_string(json, value) != JSON_STRING)
-        return invalid(json);
+    if (!skip(json, '"') || read_string(json, value) != JSON_STRING) return invalid(json);
+    skip_space(json);
     json->after_name = true;
-    return skip_byte(json, ':') ? JSON_NAME : invalid(json);
+    return skip(json, ':') ? JSON_NAME : invalid(json);
 }
 
 enum json_type json_next(struct json *json, struct str *value) {
@@ -222,10 +205,10 @@ enum json_type json_next(struct json *json, struct str *value) {
     if (json->depth == 0 && json->after_value)
         return json->at == json->end ? JSON_END : invalid(json);
     if (json->depth > 0 && !json->after_name) {
-        bool comma = json->after_value && skip_byte(json, ',');
-        if (!comma && json->at < json->end && *json->at == (in_object(json) ? '}' : ']'))
-            return leave(json);
+        bool comma = json->after_value && skip(json, ',');
+        if (!comma && skip(json, in_object(json) ? '}' : ']')) return leave(json);
         if (json->after_value && !comma) return invalid(json);
+        skip_space(json);
         json->after_value = false;
         if (in_object(json)) return read_name(json, value);
     }
@@ -246,15 +229,12 @@ static void put_utf8(struct text *out, long code) {
 void json_unescape(struct text *out, struct str value) {
     const char *end = value.s + value.len;
     while (value.len > 0) {
-        const char *escape = memchr(value.s, '\\', value.len);
-        size_t plain = escape ? (size_t)(escape - value.s) : value.len, n = 0;
-        long code;
-        text_put(out, (struct str){value.s, plain});
-        if (escape) {
-            n = parse_escape(escape, end, &code);
-            put_utf8(out, code);
-        }
-        value = (struct str){value.s + plain + n, value.len - plain - n};
+        text_put(out, str_cut(&value, '\\'));
+        if (value.len == 0) return;
+        long code; /* of an escape: its backslash was cut off, and more follows */
+        size_t n = parse_escape(value.s - 1, end, &code) - 1;
+        put_utf8(out, code);
+        value = (struct str){value.s + n, value.len - n};
     }
 }
 
@@ -289,13 +269,8 @@ enum json_type json_read_object(struct str text, struct json_member members[], s
 }
 
 static void escape_unit(struct text *out, long unit) {
-    static const char digits[] = "0123456789abcdef";
-    char escape[6] = {'\\',
-                      'u',
-                      digits[unit >> 12 & 15],
-                      digits[unit >> 8 & 15],
-                      digits[unit >> 4 & 15],
-                      digits[unit & 15]};
+    char escape[6] = "\\u";
+    for (int i = 5; i > 1; i--, unit >>= 4) escape[i] = "0123456789abcdef"[unit & 15];
     text_put(out, (struct str){escape, sizeof escape});
 }
 

@@ -25,7 +25,7 @@ enum json_type {
 
 struct json {
     const char *at, *end;
-    uint32_t objects; /* bit n: what is open at depth n is an object, no array */
+    uint32_t objects; /* bit n: what is open at depth n + 1 is an object, no array */
     unsigned depth;
     bool after_value; /* a value has just ended: a comma or an end is due */
     bool after_name;  /* a name has just ended: a colon and a value are due */

@@ -49,6 +49,18 @@ static inline struct str str_cut(struct str *s, char separator) {
     return piece;
 }
 
+/* ASCII alone, whatever the locale is. */
+static inline bool is_digit(char byte) { return byte >= '0' && byte <= '9'; }
+
+static inline int lower(char byte) { return byte >= 'A' && byte <= 'Z' ? byte | 0x20 : byte; }
+
+/* The value of a hexadecimal digit in either case, or -1. */
+static inline int hex(char byte) {
+    if (is_digit(byte)) return byte - '0';
+    int letter = lower(byte);
+    return letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
+}
+
 /* An empty text in a char array, and the view of what was written to one. */
 #define TEXT(array) ((struct text){(array), 0, sizeof(array), false})
 static inline struct str text_str(const struct text *text) {

@@ -129,6 +129,7 @@ struct setup {
     pid_t told;          /* ... and LISTEN_PID this, in place of its own */
     const char *count;   /* ... and LISTEN_FDS this, in place of 1 */
     bool closed;         /* it has no standard descriptors */
+    bool unread;         /* nobody reads its standard output */
 };
 
 struct child {
@@ -161,7 +162,7 @@ static inline void hand_over(const struct setup *setup) {
 
 static inline void become_server(const struct setup *setup, int out, int err) {
     const char *runner = getenv("RUNNER"), *server = getenv("SERVER");
-    char *argv[64] = {NULL}, first[256], last[1024], program[256];
+    char *argv[64] = {NULL}, first[256], last[4096], program[256];
     snprintf(first, sizeof first, "%s", runner ? runner : "");
     snprintf(program, sizeof program, "%s", server ? server : "build/server");
     snprintf(last, sizeof last, "%s", setup->options);
@@ -169,6 +170,11 @@ static inline void become_server(const struct setup *setup, int out, int err) {
     add_words(argv, COUNT(argv), program);
     add_words(argv, COUNT(argv), last);
     signal(SIGPIPE, SIG_DFL);
+    int nobody[2];
+    if (setup->unread && pipe(nobody) == 0) {
+        close(nobody[0]);
+        out = nobody[1];
+    }
     dup2(out, STDOUT_FILENO);
     dup2(err, STDERR_FILENO);
     hand_over(setup);

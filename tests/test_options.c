@@ -115,12 +115,18 @@ static void test_start(void) {
     }
 }
 
+/* Dials as soon as the server listens at `path`. */
+static struct client dial_soon(const char *path) {
+    struct client client = {.fd = -1};
+    for (int i = 0; i < PATIENCE / 10 && client.fd < 0; i++, pause_ms(10)) client = dial_path(path);
+    return client;
+}
+
 static void check_closed(const char *path) {
     char options[1024];
     snprintf(options, sizeof options, "-a %s", path);
     struct child child = start_as((struct setup){.options = options, .closed = true});
-    struct client client = {.fd = -1};
-    for (int i = 0; i < PATIENCE / 10 && client.fd < 0; i++, pause_ms(10)) client = dial_path(path);
+    struct client client = dial_soon(path);
     CHECK(ask(&client, GET("/home")) == 401 && ask(&client, LOGIN) == 200);
     for (int fd = 0; fd < 3; fd++) {
         struct stat status;
@@ -128,6 +134,16 @@ static void check_closed(const char *path) {
         snprintf(name, sizeof name, "/proc/%ld/fd/%d", (long)child.pid, fd);
         CHECK(stat(name, &status) < 0 || !(S_ISSOCK(status.st_mode) || S_ISFIFO(status.st_mode)));
     }
+    hang_up(&client);
+    CHECK(stop(&child, SIGTERM) == 0);
+}
+
+static void check_unread(const char *path) {
+    char options[1024];
+    snprintf(options, sizeof options, "-a %s", path);
+    struct child child = start_as((struct setup){.options = options, .unread = true});
+    struct client client = dial_soon(path);
+    CHECK(ask(&client, GET("/home")) == 401);
     hang_up(&client);
     CHECK(stop(&child, SIGTERM) == 0);
 }
@@ -154,6 +170,15 @@ static void test_failed_start(void) {
         CHECK(is_refused((struct setup){.options = options}, 1, path_of("none")));
         CHECK(is_refused((struct setup){.options = options}, 1, strerror(ENOENT)));
     }
+    TEST("a name of 1,500 bytes is told by its first 1,024, and the cause with it") {
+        char name[1500 + 1] = "", told[1024 + 1] = "", long_options[2000];
+        memset(name, 'x', 1500);
+        memset(told, 'x', 1024);
+        snprintf(long_options, sizeof long_options, LOOPBACK "-u %s", name);
+        CHECK(is_refused((struct setup){.options = long_options}, 1, told));
+        CHECK(is_refused((struct setup){.options = long_options}, 1, strerror(ENAMETOOLONG)));
+        CHECK(is_refused((struct setup){.options = name}, 2, "only options are taken"));
+    }
     TEST("a port can be served again as soon as a server has ended") {
         struct child first = start(LOOPBACK);
         struct client client = dial(&first);
@@ -167,6 +192,9 @@ static void test_failed_start(void) {
     }
     TEST("a server without standard descriptors gives their numbers to no socket") {
         check_closed(path_of("closed"));
+    }
+    TEST("a server whose output nobody reads serves all the same") {
+        check_unread(path_of("mute"));
     }
 }
 
