@@ -74,6 +74,7 @@ static int64_t now, cpu;     /* the two clocks, in ns */
 static int64_t silence_ends; /* then the first peer speaks */
 static int64_t look_at_one;  /* ns that poll takes for an entry, and 4 times that to sleep */
 static int newcomers, come;  /* who wait to be accepted, and who have come so far */
+static int accepts;          /* how often accept was asked */
 static int accept_error, poll_error;
 static bool signal_comes; /* when poll begins to sleep */
 static bool log_takes;    /* lines */
@@ -108,6 +109,7 @@ static time_t told_time(time_t *to) {
 
 static int told_accept(int fd, struct sockaddr *address, socklen_t *len) {
     (void)fd, (void)address, (void)len;
+    accepts++;
     if (accept_error) return fail(accept_error);
     if (newcomers == 0) return fail(EAGAIN);
     newcomers--;
@@ -725,6 +727,16 @@ static void test_accept(void) {
         CHECK(now - start >= REST_TIME - MILLISECOND && now - start <= REST_TIME + 3 * MILLISECOND);
         end();
     }
+    TEST("beside load, too, the listener without descriptors is asked ten times a second") {
+        begin(10);
+        fill(2);
+        accept_error = EMFILE;
+        newcomers = 1;
+        accepts = 0;
+        load(SERVER_SECOND);
+        CHECK(accepts >= 9 && accepts <= 11);
+        end();
+    }
     TEST("the listener does not rest for a signal, or for somebody who has gone again") {
         static const int passing[] = {EAGAIN, EINTR, ECONNABORTED, EPROTO};
         for (size_t i = 0; i < sizeof passing / sizeof *passing; i++) {
@@ -900,14 +912,17 @@ static void test_turns(void) {
     }
     TEST("who sends half a request has 10 seconds, then an answer, and 2 more to read it") {
         begin(10);
+        FILE *file = begin_log();
         struct peer *peer = bring();
-        speak(peer, "GET /");
+        speak(peer, "\r\nX");
         int64_t start = now;
         while (peer->answers == 0) play_round(server);
         CHECK(is_about(now - start, MESSAGE_TIME) && !peer->closed);
         while (!peer->closed) play_round(server);
         CHECK(is_about(now - start, MESSAGE_TIME + LINGER_TIME));
+        CHECK(has_line(file, "] \"X\" 408 "));
         end();
+        fclose(file);
     }
     TEST("a body that is larger than an answer can be becomes a 500") {
         begin(10);
