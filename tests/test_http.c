@@ -466,9 +466,32 @@ static bool is_harmless(struct str bytes, size_t at, char byte) {
     return n < 0 || (n == (int)bytes.len && memcmp(changed.s, bytes.s, bytes.len) == 0);
 }
 
+/* Whether a request is one still with this byte in place of another. */
+static bool takes_byte(struct str request, size_t at, char byte) {
+    char room[512];
+    struct text changed = TEXT(room);
+    text_put(&changed, request);
+    changed.s[at] = byte;
+    return feed_whole(text_str(&changed)) > 0;
+}
+
 static void test_stray_bytes(void) {
     struct str plain = STR("GET http://a/b?c HTTP/1.1\r\nHost: a\r\nX-A: b\r\nConnection:\r\n\r\n");
     struct str chunked = STR("5;a=b\r\nhello\r\n0\r\nX-T: 1\r\n\r\n");
+    TEST(
+        "any place of a field's value may hold a tab, a blank, or a byte that is seen (9110 5.5)") {
+        struct str low = STR(GET "X:abcdefghijklmnopqrstuvwxyz\r\n\r\n");
+        struct str high = STR(GET "X:\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\r\n\r\n");
+        size_t start = sizeof GET "X:" - 1;
+        int wrong = 0;
+        for (size_t at = 0; at < 13; at++)
+            for (int byte = 0; byte < 256; byte++) {
+                bool valid = byte == '\t' || (byte >= ' ' && byte != 0x7f);
+                wrong += takes_byte(low, start + at, (char)byte) != valid;
+                wrong += takes_byte(high, start + at, (char)byte) != valid;
+            }
+        CHECK(wrong == 0);
+    }
     TEST("a CR, a LF or a NUL too many makes any part of a head invalid (9112 2.2, 9110 5.5)") {
         for (size_t at = 0; at <= plain.len; at++)
             CHECK(is_harmless(plain, at, '\r') && is_harmless(plain, at, '\n') &&
