@@ -589,6 +589,7 @@ static void test_log(void) {
         CHECK(logged_length(file) <= 1024 && logged_length(file) > 1016);
         speak(bring(), control);
         CHECK(logged_length(file) <= 1024 && logged_length(file) > 1016);
+        CHECK(has_line(file, "\\x1f\\x1f"));
         end();
         fclose(file);
     }
