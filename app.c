@@ -394,9 +394,9 @@ int main(int argc, char **argv) {
                .failures = 10},
     };
     open_standard_descriptors();
+    if (ignore_broken_pipes() < 0) return 1;
     parse_options(&options, argc, argv);
-    if (ignore_broken_pipes() < 0 || read_secret(options.db.secret) < 0 || create_db(&options) < 0)
-        return 1;
+    if (read_secret(options.db.secret) < 0 || create_db(&options) < 0) return 1;
     const char *failed;
     struct server *server = server_create(&options.server, routes, &failed);
     if (!server) return cannot_serve(&options.server, failed);

@@ -135,6 +135,7 @@ static const struct refused {
     {STR_INIT("GET / HTTP/1.32\r\nHost: a\r\n\r\n"), 400, "9112 2.3: one digit"},
     {STR_INIT("GET / HTTP/01.1\r\nHost: a\r\n\r\n"), 400, "9112 2.3: one digit"},
     {STR_INIT("GET / HTTP/x.1\r\nHost: a\r\n\r\n"), 400, "9112 2.3: a digit"},
+    {STR_INIT("GET / HTTP/2.0\rX\r\nHost: a\r\n\r\n"), 400, "9112 2.2: a bare CR"},
     {STR_INIT("GET / HTTP/1.x\r\nHost: a\r\n\r\n"), 400, "9112 2.3: a digit"},
     {STR_INIT("GET / HTTPS/1.1\r\nHost: a\r\n\r\n"), 400, "9112 2.3: another protocol"},
     {STR_INIT("GET / HTTP/0.9\r\nHost: a\r\n\r\n"), 505, "9110 15.6.6"},

@@ -3,7 +3,7 @@
 
     python3 tests/mutate/mutate.py              200 mutants, chosen by chance
     python3 tests/mutate/mutate.py -n 0         all of them: hours
-    python3 tests/mutate/mutate.py -r db.c -n 0 those of one room
+    python3 tests/mutate/mutate.py -r db.c -n 0 those of one room; or of str.h, which is in all
     python3 tests/mutate/mutate.py -s 7         another choice
 
 A mutant is a room in which one operator, constant or condition is another one. It is compiled into
@@ -32,6 +32,8 @@ import time
 TOP = pathlib.Path(__file__).resolve().parents[2]
 WORK = TOP / "build" / "mutants"
 ROOMS = ["app.c", "server.c", "http.c", "json.c", "db.c", "sha1.c"]
+SHARED = "str.h"  # it is compiled into every room
+SOURCES = [*ROOMS, SHARED]
 CC = [os.environ.get("CC", "cc"), "-std=c99", "-O1", "-w", "-I", str(TOP)]
 SHORT = "-DSERVER_SECOND=50000000"  # as the tests of the server want it
 LONG = "-DSERVER_SECOND=200000000LL"  # as the faults want it
@@ -177,6 +179,24 @@ def give_up(*_):
     os._exit(1)
 
 
+def rooms_of(source):
+    """The rooms that are other ones where this source is."""
+    return ROOMS if source == SHARED else [source]
+
+
+def compile_rooms(source, folder, watched=False):
+    """Compiles the rooms that a source in `folder` changes. Returns whether that goes."""
+    flags = WATCHED if watched else []
+    return all(
+        compile_room(folder / room, folder / object_name(room, watched), SHORT, *flags)
+        for room in rooms_of(source)
+    )
+
+
+def object_name(room, watched):
+    return ("watched_" if watched else "") + room.replace(".c", ".o")
+
+
 class Tests:
     """The test programs, to be linked with a room that is broken, and their usual time."""
 
@@ -188,11 +208,12 @@ class Tests:
         "json.c": ["json", "json+", "server"],
         "db.c": ["db", "db+", "options", "server", "faults"],
         "sha1.c": ["sha1", "sha1+", "db"],
+        SHARED: ["http", "json", "db", "options", "server", "http+", "json+", "db+"],
     }
 
     def __init__(self):
         shutil.rmtree(WORK, ignore_errors=True)
-        (WORK / "watched").mkdir(parents=True)
+        WORK.mkdir(parents=True)
         for room in ROOMS:
             compile_room(TOP / room, self.original(room), SHORT)
             compile_room(TOP / room, self.original(room, True), SHORT, *WATCHED)
@@ -208,15 +229,15 @@ class Tests:
 
     @staticmethod
     def original(room, watched=False):
-        return WORK / ("watched" if watched else "") / room.replace(".c", ".o")
+        return WORK / object_name(room, watched)
 
-    def objects(self, room, folder, watched):
-        """The object of each room, that of `room` from the folder."""
-        objects = {other: self.original(other, watched) for other in ROOMS}
-        objects[room] = folder / ("watched.o" if watched else "plain.o")
-        if not objects[room].exists():
-            compile_room(folder / room, objects[room], SHORT, *(WATCHED if watched else []))
-        return {other: str(path) for other, path in objects.items()}
+    def objects(self, source, folder, watched):
+        """The object of each room; those that `source` changes from the folder."""
+        objects = {room: self.original(room, watched) for room in ROOMS}
+        changed = {room: folder / object_name(room, watched) for room in rooms_of(source)}
+        if not all(path.exists() for path in changed.values()):
+            compile_rooms(source, folder, watched)
+        return {room: str(path) for room, path in {**objects, **changed}.items()}
 
     def object_of(self, source, room, folder, *flags):
         """The object of a source among the tests, made once; anew where it includes the mutant."""
@@ -268,11 +289,10 @@ class Tests:
 
     def measure(self):
         """All programs must pass with the original."""
-        for room in ROOMS:
+        for room in SOURCES:
             folder = WORK / "try"
             shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-            shutil.copy(TOP / room, folder)
+            copy_source(room, (TOP / room).read_text(), folder)
             for name in self.NAMES[room]:
                 command, start = self.build(name, room, folder), time.monotonic()
                 if name in self.seconds:
@@ -282,16 +302,26 @@ class Tests:
                 self.seconds[name] = time.monotonic() - start
 
 
+def copy_source(source, text, folder):
+    """Makes a folder with this source, and with what includes it where it is shared."""
+    folder.mkdir()
+    if source == SHARED:
+        for path in [*TOP.glob("*.c"), *TOP.glob("*.h")]:
+            shutil.copy(path, folder)
+    (folder / source).write_text(text)
+
+
 def try_mutant(tests, number, mutant):
     """Returns who killed the mutant: a test's name, "none", or "invalid" where it is no mutant."""
     folder = WORK / str(number)
-    folder.mkdir()
-    source = folder / mutant.room
-    source.write_text(mutant.text)
+    copy_source(mutant.room, mutant.text, folder)
     try:
-        if not compile_room(source, folder / "plain.o", SHORT):
+        if not compile_rooms(mutant.room, folder):
             return "invalid"
-        if (folder / "plain.o").read_bytes() == tests.original(mutant.room).read_bytes():
+        if all(
+            (folder / object_name(room, False)).read_bytes() == tests.original(room).read_bytes()
+            for room in rooms_of(mutant.room)
+        ):
             return "invalid"
         for name in tests.NAMES[mutant.room]:
             if not passes(tests.build(name, mutant.room, folder), folder, tests.limit(name)):
@@ -309,7 +339,7 @@ def report(results):
     for mutant in survivors:
         print(f"survives at line {mutant.line}:\n{mutant}")
     print(f"{'room':9} {'mutants':>7} {'killed':>7} {'of 100':>7}   by")
-    for room in [*ROOMS, "all"]:
+    for room in [*SOURCES, "all"]:
         of_room = [by for m, by in results if by != "invalid" and room in (m.room, "all")]
         killed = [by for by in of_room if by != "none"]
         by = ", ".join(f"{n} {killed.count(n)}" for n in sorted(set(killed)))
@@ -323,16 +353,16 @@ def main():
     parser = argparse.ArgumentParser(description="breaks the rooms, and sees who notices")
     parser.add_argument("-n", type=int, default=200, help="mutants; 0 for all")
     parser.add_argument("-s", type=int, default=1, help="seed of the choice")
-    parser.add_argument("-r", choices=ROOMS, action="append", help="a room; several may be given")
+    parser.add_argument("-r", choices=SOURCES, action="append", help="a room; several may be given")
     parser.add_argument("-j", type=int, default=2, help="at once")
     options = parser.parse_args()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, give_up)
     known = equivalents()
-    everyone = [m for room in ROOMS for m in mutants_of(room)]
+    everyone = [m for room in SOURCES for m in mutants_of(room)]
     for line in known - {(m.room, m.what) for m in everyone}:
         print("in `equivalent`, but no longer a mutant:", *line)
-    rooms = options.r or ROOMS
+    rooms = options.r or SOURCES
     mutants = [m for m in everyone if m.room in rooms and (m.room, m.what) not in known]
     print(f"{len(mutants)} mutants there are beside the equivalent ones", flush=True)
     random.Random(options.s).shuffle(mutants)
