@@ -246,11 +246,20 @@ static int empty_page(const struct http_request *req, struct http_response *res)
     return 200;
 }
 
+static int secret_page(const struct http_request *req, struct http_response *res) {
+    (void)req;
+    http_add_field(res, STR("X"), STR("sesame"));
+    text_put(&res->body, STR("open sesame"));
+    return 200;
+}
+
 /* A server to which nobody has come yet. */
 static void begin(size_t connections) {
     static struct server_options options;
-    static const struct route routes[] = {
-        {"GET", "/", empty_page}, {"GET", "/large", large_page}, {NULL, NULL, NULL}};
+    static const struct route routes[] = {{"GET", "/", empty_page},
+                                          {"GET", "/large", large_page},
+                                          {"GET", "/secret", secret_page},
+                                          {NULL, NULL, NULL}};
     const char *failed;
     options =
         (struct server_options){.address = "127.0.0.1", .connections = connections, .quiet = true};
@@ -998,6 +1007,52 @@ static void test_turns(void) {
     }
 }
 
+/* Whether the word stands anywhere in the server's memory. */
+static bool is_kept(const char *word) {
+    const char *parts[] = {(char *)server, (char *)server->buffers};
+    size_t sizes[] = {sizeof *server, server->buffer_count * sizeof *server->buffers};
+    for (int i = 0; i < 2; i++)
+        for (size_t at = 0; at + strlen(word) <= sizes[i]; at++)
+            if (memcmp(parts[i] + at, word, strlen(word)) == 0) return true;
+    return false;
+}
+
+static void test_wiping(void) {
+    TEST("what a request has said is nowhere in memory after its answer, however it came") {
+        begin(10);
+        struct peer *peer = bring();
+        speak(peer, "GET / HTTP/1.1\r\nHost: a\r\nX: open sesame\r\n\r\n");
+        CHECK(peer->answers == 1 && !is_kept("sesame"));
+        speak(peer, "GET / HTTP/1.1\r\nHost: a\r\nX: open sesame\r\n");
+        CHECK(is_kept("sesame"));
+        speak(peer, "\r\n");
+        CHECK(peer->answers == 2 && !is_kept("sesame"));
+        speak(peer, "GET / HTTP/1.1\r\nHost: a\r\nX: open sesame\r\n");
+        speak(peer, "\r\nGET /");
+        CHECK(peer->answers == 3 && !is_kept("sesame"));
+        speak(bring(), BAD);
+        speak(&peers[1], "sesame");
+        CHECK(!peers[1].closed && !is_kept("sesame"));
+        end();
+    }
+    TEST("what an answer has said is nowhere in memory once it is taken, or its peer is gone") {
+        begin(10);
+        for (int i = 0; i < 3; i++) {
+            struct peer *peer = bring();
+            speak(peer, "GET /secret HTTP/1.1\r\nHost: a\r\n\r\n");
+            CHECK(peer->answers == 1 && !is_kept("sesame"));
+            peer->takes = 1;
+            speak(peer, i == 0 ? "GET /secret HTTP/1.1\r\nHost: a\r\n\r\n"
+                               : "GET /secret HTTP/1.1\r\nHost: a\r\n\r\nGET /");
+            CHECK(peer->answers == 1 && is_kept("sesame"));
+            peer->takes = i == 2 ? 0 : SIZE_MAX;
+            while (peer->answers == 1 && !peer->closed) play_round(server);
+            CHECK(peer->closed == (i == 2) && !is_kept("sesame"));
+        }
+        end();
+    }
+}
+
 static void test_memory(void) {
     TEST("the memory that is told is the memory that is taken") {
         static const size_t tables[] = {1, 100, 1000, 5000};
@@ -1019,9 +1074,9 @@ static void test_memory(void) {
 }
 
 int main(void) {
-    alarm(300); /* no server is told more time than that: it asks again and again */
-    alarm(60);  /* what hangs ends: SIGTERM is the server's here */
+    alarm(60); /* what hangs ends: SIGTERM is the server's here */
     test_memory();
+    test_wiping();
     test_load();
     test_silence();
     test_pauses();

@@ -208,7 +208,7 @@ class Tests:
         "json.c": ["json", "json+", "server"],
         "db.c": ["db", "db+", "options", "server", "faults"],
         "sha1.c": ["sha1", "sha1+", "db"],
-        SHARED: ["http", "json", "db", "options", "server", "http+", "json+", "db+"],
+        SHARED: ["http", "json", "db", "rounds", "options", "server", "http+", "json+", "db+"],
     }
 
     def __init__(self):
@@ -243,7 +243,7 @@ class Tests:
         """The object of a source among the tests, made once; anew where it includes the mutant."""
         includers = [f"tests/faults/{name}.c" for name in ("table", "rounds", "books")]
         place = WORK
-        if room == "server.c" and source in includers:  # it finds ../../server.c beside the copy
+        if room in ("server.c", SHARED) and source in includers:  # they find the copy's ../../server.c
             place = folder
             if not (folder / "tests/faults").exists():
                 shutil.copytree(TOP / "tests/faults", folder / "tests/faults")
