@@ -180,6 +180,8 @@ static const struct {
     {STR_INIT("01"), "6: a zero in front"},
     {STR_INIT("-00"), "6: a zero in front"},
     {STR_INIT(".5"), "6: no digit before the point"},
+    {STR_INIT("-.5"), "6: no digit before the point"},
+    {STR_INIT("-e5"), "6: no digit before the exponent"},
     {STR_INIT("1."), "6: no digit behind the point"},
     {STR_INIT("1.e5"), "6: no digit behind the point"},
     {STR_INIT("1.5.5"), "6: two points"},
