@@ -925,7 +925,7 @@ static bool open_listener(struct server *server) {
 
 /* A server that is killed by a terminal that goes away, or by a stray signal, serves nobody. */
 static bool catch_signals(void) {
-    static const int ignored[] = {SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2};
+    static const int ignored[] = {SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2};
     struct sigaction action = {.sa_handler = SIG_IGN};
     sigfillset(&action.sa_mask); /* no signal interrupts what another one does */
     for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
