@@ -192,8 +192,7 @@ static int wrong_number(char option, uint64_t least, uint64_t most) {
 static uint64_t parse_number(char option, const char *text, uint64_t least, uint64_t most) {
     uint64_t number = 0;
     const char *at = text;
-    while (*at >= '0' && *at <= '9' && number <= most)
-        number = number * 10 + (uint64_t)(*at++ - '0');
+    while (is_digit(*at) && number <= most) number = number * 10 + (uint64_t)(*at++ - '0');
     if (at == text || *at || number < least || number > most)
         exit(wrong_number(option, least, most));
     return number;

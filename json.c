@@ -22,11 +22,6 @@ void json_begin(struct json *json, struct str text) {
 
 /* ---- UTF-8 and escapes ---- */
 
-/* A byte that means itself when it is read, and is written as it is. */
-static bool is_plain(char byte) {
-    return byte >= 0x20 && byte <= 0x7e && byte != '"' && byte != '\\';
-}
-
 /* The length of the UTF-8 sequence at the start of `at`, 0 where there is none (RFC 3629 section 4). */
 static size_t utf8_length(const char *at, const char *end) {
     const unsigned char *byte = (const unsigned char *)at;

@@ -59,8 +59,8 @@
 #define TICK         (10 * MILLISECOND)   /* of a system's own clock, where it is a slow one */
 #define LOAD_SHARE   32                   /* full rounds take one part in so many of the time */
 #define LOOK_SHARE   4                    /* ... where nothing else is to do */
-#define FEW_READY    16                   /* is less than one in so many busy entries */
-#define FEW_TURNS    8                    /* that follow one another closely are no load */
+#define FEW_READY    16                   /* fewer than one in so many busy entries */
+#define FEW_TURNS    8                    /* so many, close to one another, are no load yet */
 
 #define READ_AT_ONCE   4096            /* bytes of requests in one turn */
 #define ACCEPT_AT_ONCE 64              /* connections in one round */
@@ -78,7 +78,6 @@ enum state {
 
 /* What a connection keeps of a message in flight. */
 struct buffer {
-    struct buffer *next; /* in the pool */
     struct http_progress progress;
     size_t in_len, out_len;
     char in[HTTP_BUFFER], out[HTTP_BUFFER];
@@ -89,9 +88,8 @@ struct connection {
     struct buffer *buffer; /* NULL where nothing is in flight */
     size_t place;          /* in the table */
     enum state state;
-    bool last; /* no request is read after the latest one */
-    unsigned char peer_len;
-    char peer[INET6_ADDRSTRLEN];
+    bool last;                   /* no request is read after the latest one */
+    char peer[INET6_ADDRSTRLEN]; /* longer than what put_address writes, so a NUL ends it */
 };
 
 union address {
@@ -110,9 +108,11 @@ struct server {
      * polled[count] is the pipe that a signal writes to. */
     struct pollfd *polled;
     struct connection **table, *connections;
-    size_t busy, count, most;      /* `most` connections at a time */
-    struct buffer *buffers, *pool; /* those given back; from [fresh] on none was ever touched */
-    size_t fresh, buffer_count;
+    size_t busy, count, most;        /* `most` connections at a time */
+    size_t fresh;                    /* connections[fresh ..] were never touched */
+    struct buffer *buffers, *shared; /* `shared` by all, for what is done within a turn */
+    struct buffer **pool;            /* [0 .. pooled) are free */
+    size_t pooled;
 
     int64_t now;                /* ns, on the monotonic clock */
     int64_t look_due, full_due; /* when a full round is due: in silence, and beside load */
@@ -131,7 +131,7 @@ struct server {
     struct text log, out, name, date, log_time;
     struct http_request request;
     struct http_response response;
-    char in[HTTP_BUFFER], out_room[HTTP_BUFFER], log_room[LOG_BUFFER], line_room[LOG_LINE];
+    char log_room[LOG_BUFFER];
     char name_room[sizeof(struct sockaddr_un) + 1]; /* a path, or an address and port */
     char date_room[32], log_time_room[24];
 };
@@ -185,7 +185,8 @@ static void tell_time(struct server *server) {
     server->now = read_clock(CLOCK_MONOTONIC, server->now);
     if (second == server->second) return;
     server->second = second;
-    server->date.len = server->log_time.len = 0;
+    server->date = TEXT(server->date_room);
+    server->log_time = TEXT(server->log_time_room);
     if (!gmtime_r(&second, &tm)) tm = none;
     text_put(&server->date, (struct str){days + 3 * (size_t)tm.tm_wday, 3});
     text_put(&server->date, STR(", "));
@@ -240,15 +241,14 @@ static void log_escaped(struct text *log, struct str s) {
     for (size_t i = 0; i < s.len && log->len < most; i++) {
         unsigned char byte = (unsigned char)s.s[i];
         char escape[4] = {'\\', 'x', digits[byte >> 4], digits[byte & 15]};
-        bool plain = byte >= 0x20 && byte <= 0x7e && byte != '"' && byte != '\\';
-        text_put(log, plain ? (struct str){s.s + i, 1} : (struct str){escape, sizeof escape});
+        text_put(log,
+                 is_plain(s.s[i]) ? (struct str){s.s + i, 1} : (struct str){escape, sizeof escape});
     }
 }
 
-/* The line of an answer, to the request that begins with `line`, or, where there is a `reason`, of an end.
- * Where the longest one may not fit it is lost, and counted. */
-static void log_line(struct server *server, const struct connection *c, struct str line,
-                     const char *reason) {
+/* Begins the line of an answer to the request that begins with `line`, or of an end. Where the longest
+ * one may not fit it is lost, and counted. */
+static void begin_log_line(struct server *server, const struct connection *c, struct str line) {
     struct text *log = &server->log;
     if (server->options->quiet) return;
     if (log->room - log->len < LOG_LINE + LOG_REST) flush_log(server);
@@ -256,10 +256,16 @@ static void log_line(struct server *server, const struct connection *c, struct s
         server->log_lost++;
         return;
     }
-    text_add(log, (struct str){c->peer, c->peer_len}, STR(" - - ["), text_str(&server->log_time),
-             STR("] \""));
+    text_add(log, str_of(c->peer), STR(" - - ["), text_str(&server->log_time), STR("] \""));
     log_escaped(log, line);
     text_put(log, STR("\" "));
+}
+
+/* Ends the line that was begun, if one was: with the answer or, where there is one, the reason of an
+ * end. */
+static void end_log_line(struct server *server, const char *reason) {
+    struct text *log = &server->log;
+    if (log->len == 0 || log->s[log->len - 1] == '\n') return;
     if (reason) {
         text_add(log, STR("closed: "), str_of(reason));
     } else {
@@ -297,6 +303,7 @@ static void set_state(struct server *server, struct connection *c, enum state st
 /* A newcomer is busy: its first request is on its way. */
 static struct connection *add_connection(struct server *server, int fd) {
     size_t place = server->count++;
+    if (place > server->fresh) server->table[place] = &server->connections[server->fresh++];
     server->polled[place] = (struct pollfd){fd, POLLIN, 0};
     struct connection *c = server->table[place];
     *c = (struct connection){.place = place};
@@ -323,51 +330,50 @@ static void sort_table(struct server *server) {
         if (!is_idle(server, server->table[i], BUSY_TIME)) swap_places(server, i, server->busy++);
 }
 
-/* Its lengths stay: `keep` sets them anew. */
 static void release_buffer(struct server *server, struct connection *c) {
     struct buffer *buffer = c->buffer;
     if (!buffer) return;
     wipe(buffer->in, buffer->in_len);
     wipe(buffer->out, buffer->out_len);
-    buffer->next = server->pool;
-    server->pool = buffer;
+    buffer->in_len = buffer->out_len = 0;
+    server->pool[server->pooled++] = buffer;
     c->buffer = NULL;
 }
 
 /* `reason` goes into the log; NULL where the end is an ordinary one. */
 static void close_connection(struct server *server, struct connection *c, const char *reason) {
-    if (reason) log_line(server, c, STR("-"), reason);
+    if (reason) {
+        begin_log_line(server, c, STR("-"));
+        end_log_line(server, reason);
+    }
     release_buffer(server, c);
     close(descriptor(server, c));
     remove_connection(server, c);
 }
 
-/* What would be lost: least where a client is idle, more where it reads its last answer. */
-static int worth(const struct connection *c) {
-    return c->buffer ? 2 : c->state == LINGERING ? 1 : 0;
+/* What would be lost: least where a client is idle, more where it reads its last answer, most where a
+ * message is in flight. Where a buffer is wanted, who has none is not asked. */
+static int worth(const struct connection *c, bool buffer_wanted) {
+    if (c->buffer) return 2;
+    return buffer_wanted ? 3 : c->state == LINGERING;
 }
 
-/* Closes a connection worth `least` at least: of those worth least the one whose deadline is nearest.
- * A walk over all of them, as it is only done where something is used up. */
-static void give_way(struct server *server, int least) {
+/* Closes a connection: of those worth least the one whose deadline is nearest. A walk over all of them,
+ * as it is only done where something is used up. */
+static void give_way(struct server *server, bool buffer_wanted) {
     struct connection *victim = server->table[1];
     for (size_t i = 2; i < server->count; i++) {
         struct connection *c = server->table[i];
-        bool sooner = worth(c) == worth(victim) && c->deadline < victim->deadline;
-        if (worth(c) >= least && (worth(victim) < least || worth(c) < worth(victim) || sooner))
-            victim = c;
+        int more = worth(c, buffer_wanted) - worth(victim, buffer_wanted);
+        if (more < 0 || (more == 0 && c->deadline < victim->deadline)) victim = c;
     }
     close_connection(server, victim, victim->buffer ? "it gave way to another" : NULL);
 }
 
 static struct buffer *own_buffer(struct server *server, struct connection *c) {
     if (c->buffer) return c->buffer;
-    if (!server->pool && server->fresh < server->buffer_count)
-        server->pool = &server->buffers[server->fresh++];
-    if (!server->pool) give_way(server, 2);
-    c->buffer = server->pool;
-    server->pool = c->buffer->next;
-    return c->buffer;
+    if (server->pooled == 0) give_way(server, true);
+    return c->buffer = server->pool[--server->pooled];
 }
 
 /* ---- Answers ---- */
@@ -377,6 +383,7 @@ static struct buffer *own_buffer(struct server *server, struct connection *c) {
 static int error_about(struct http_response *res, int status, struct str before, struct str what,
                        struct str after) {
     struct text *body = &res->body;
+    wipe(body->s, body->len); /* what a handler has begun */
     *body = TEXT(res->body_room);
     text_add(body, STR("{\"status\": \""), http_status(status), STR("\", \"status_code\": "));
     text_put_number(body, (uint64_t)status);
@@ -406,21 +413,15 @@ static struct str complaint(int status) {
     }
 }
 
-static bool equals(struct str s, const char *text) {
-    size_t i = 0;
-    while (i < s.len && text[i] && text[i] == s.s[i]) i++;
-    return i == s.len && text[i] == '\0';
-}
-
 /* What may be asked of `path`: the methods in the table, and those that come with them. */
 static void add_allow(const struct server *server, struct http_response *res, struct str path) {
     char room[HTTP_EXTRA];
     struct text methods = TEXT(room);
     for (const struct route *route = server->routes; route->method; route++) {
-        if (!equals(path, route->path)) continue;
+        if (!str_equal(path, str_of(route->path))) continue;
         text_put(&methods, str_of(route->method));
         text_put(&methods, STR(", "));
-        if (equals(STR("GET"), route->method)) text_put(&methods, STR("HEAD, "));
+        if (str_equal(str_of(route->method), STR("GET"))) text_put(&methods, STR("HEAD, "));
     }
     text_put(&methods, STR("OPTIONS"));
     http_add_field(res, STR("Allow"), text_str(&methods));
@@ -436,9 +437,9 @@ static int dispatch(const struct server *server, struct http_request *req,
     path = req->path;
     if (path.len > 1 && path.s[path.len - 1] == '/') path.len--; /* as in the reference */
     for (; route->method; route++) {
-        if (!equals(path, route->path)) continue;
+        if (!str_equal(path, str_of(route->path))) continue;
         known = true;
-        if (equals(method, route->method)) break;
+        if (str_equal(method, str_of(route->method))) break;
     }
     if (!known && !str_equal(path, STR("*")))
         return error_about(res, 404, STR("Path "), path, STR(" not found"));
@@ -453,27 +454,26 @@ static int dispatch(const struct server *server, struct http_request *req,
     return route->handle(req, res);
 }
 
-/* Has the response written out and logged, as the answer to the request that begins with `line`. */
-static void write_answer(struct server *server, struct connection *c, struct str line) {
+/* Has the response written out, and its line in the log ended. */
+static void write_answer(struct server *server, struct connection *c) {
     struct http_response *res = &server->response;
     c->last = res->close;
     http_write(&server->out, res, text_str(&server->date));
-    log_line(server, c, line, NULL);
+    end_log_line(server, NULL);
     wipe(res->body.s, res->body.len);
-    wipe(res->extra.s, res->extra.len);
+    wipe(res->extra.s, res->extra.room); /* a field that had no room stands behind the end */
 }
 
 static void answer(struct server *server, struct connection *c) {
     struct http_request *req = &server->request;
     struct http_response *res = &server->response;
-    struct text line = TEXT(server->line_room); /* as it came: the path is decoded in place */
-    text_put(&line, (struct str){req->line.s, req->line.len < LOG_LINE ? req->line.len : LOG_LINE});
+    begin_log_line(server, c, req->line); /* as it came: the path is decoded in place */
     req->received = server->now;
     http_begin_response(res, req);
     res->close |= server->stop_by != 0;
     res->status = dispatch(server, req, res);
     if (res->body.cut) res->status = server_error(res, 500, STR("The answer is too large"));
-    write_answer(server, c, text_str(&line));
+    write_answer(server, c);
 }
 
 /* The first line with something in it, without its end. */
@@ -490,9 +490,10 @@ static struct str first_line(struct str bytes) {
 static void refuse(struct server *server, struct connection *c, struct str bytes, int status) {
     struct str line = first_line(bytes), rest = line;
     struct http_request none = {.method = str_cut(&rest, ' ')}; /* an answer to HEAD has no body */
+    begin_log_line(server, c, line);
     http_begin_response(&server->response, &none);
     server->response.status = server_error(&server->response, status, complaint(status));
-    write_answer(server, c, line);
+    write_answer(server, c);
 }
 
 /* ---- Turns: what a connection does when poll has found it ready ---- */
@@ -540,8 +541,8 @@ static void keep(struct server *server, struct connection *c, struct str in, str
     buffer->out_len = out.len;
 }
 
-/* What becomes of a connection after a turn that left these bytes of input and output over. The time of
- * what was kept before runs on where none of it is done. After the last answer our side ends; with input
+/* What becomes of a connection after a turn that left these bytes of input and output over. A request
+ * that was kept before, and has only grown, keeps its deadline. After the last answer our side ends; with input
  * unread the peer might lose that answer to a reset, so what comes is thrown away until the peer has
  * closed too (RFC 9112 section 9.6). */
 static void settle(struct server *server, struct connection *c, struct str in, struct str out) {
@@ -584,32 +585,32 @@ static void end_turn(struct server *server, struct connection *c, char *in, size
     out->len = 0;
 }
 
-/* Reads into in[len ..). Returns the bytes read, 0 where there are none now, or -1 where the
+/* Reads on into `buffer`. Returns the bytes read, 0 where there are none now, or -1 where the
  * connection is over, which is closed. */
-static ssize_t receive(struct server *server, struct connection *c, char *in, size_t len) {
+static ssize_t receive(struct server *server, struct connection *c, struct buffer *buffer) {
+    size_t len = buffer->in_len;
     size_t room = HTTP_BUFFER - len < READ_AT_ONCE ? HTTP_BUFFER - len : READ_AT_ONCE;
-    ssize_t n = recv(descriptor(server, c), in + len, room, 0);
-    if (n > 0) return n;
+    ssize_t n = recv(descriptor(server, c), buffer->in + len, room, 0);
+    if (n > 0) {
+        buffer->in_len += (size_t)n;
+        return n;
+    }
     if (n < 0 && would_block()) return 0;
     close_connection(server, c, len > 0 ? "the peer left in the middle of a request" : NULL);
     return -1;
 }
 
 static void read_requests(struct server *server, struct connection *c) {
-    struct buffer *kept = c->buffer;
-    char *in = kept ? kept->in : server->in;
-    size_t len = kept ? kept->in_len : 0, used = 0;
+    struct buffer *buffer = c->buffer ? c->buffer : server->shared;
+    size_t used;
     ssize_t n;
-    server->request.progress = kept ? kept->progress : (struct http_progress){0};
+    server->request.progress = buffer->progress;
     do {
-        n = receive(server, c, in, len);
-        if (n < 0) break;
-        len += (size_t)n;
-        if (kept) kept->in_len = len;
-        used = answer_requests(server, c, in, len);
-    } while (used == 0 && n == READ_AT_ONCE && !c->last); /* a full buffer is always answered */
-    if (n >= 0) end_turn(server, c, in + used, len - used);
-    if (!kept) wipe(server->in, len);
+        n = receive(server, c, buffer);
+        if (n < 0) return;
+        used = answer_requests(server, c, buffer->in, buffer->in_len);
+    } while (n == READ_AT_ONCE && server->out.len == 0); /* a full buffer is always answered */
+    end_turn(server, c, buffer->in + used, buffer->in_len - used);
 }
 
 /* The rest of the answers goes back to where all are sent from. */
@@ -621,18 +622,17 @@ static void write_rest(struct server *server, struct connection *c) {
     end_turn(server, c, kept->in, kept->in_len);
 }
 
-static void throw_away(struct server *server, struct connection *c) {
-    ssize_t n = receive(server, c, server->in, 0);
-    if (n > 0) wipe(server->in, (size_t)n);
-}
-
+/* What all share is empty when a turn ends. */
 static void take_turn(struct server *server, struct connection *c) {
+    struct buffer *shared = server->shared;
     if (c->state == READING)
         read_requests(server, c);
     else if (c->state == WRITING)
         write_rest(server, c);
     else
-        throw_away(server, c);
+        receive(server, c, shared); /* and throws it away */
+    wipe(shared->in, shared->in_len);
+    shared->in_len = 0;
 }
 
 static void end_overdue(struct server *server, struct connection *c) {
@@ -689,11 +689,10 @@ static bool accept_connection(struct server *server) {
         close(fd);
         return true;
     }
-    if (server->count > server->most) give_way(server, 0);
+    if (server->count > server->most) give_way(server, false);
     struct connection *c = add_connection(server, fd);
     struct text name = TEXT(c->peer);
     put_address(&name, &peer);
-    c->peer_len = (unsigned char)name.len;
     return true;
 }
 
@@ -733,10 +732,10 @@ static bool is_full(const struct server *server) {
     return server->now >= (is_silent(server) ? server->look_due : server->full_due);
 }
 
-/* How long a quick round may sleep: until everyone is to be looked at. Beside load, where a turn comes
- * sooner, it may sleep for longer: for an end that comes before its own next tick a system sets its
- * clock, and sets it back, which takes a tenth of the time of a request. The price is that an idle
- * client who asks just when the load ends is seen so much later. */
+/* How long a quick round may sleep: until everyone is to be looked at. Beside load a turn ends the sleep
+ * long before that, and it is given a tick at least: for a shorter one the system sets a timer and takes
+ * it back, a tenth of the time of a request. The price is that an idle client who asks just when the
+ * load ends is seen so much later. */
 static int64_t quick_sleep(const struct server *server) {
     int64_t time = server->look_due - server->now;
     int64_t least = !is_silent(server) && server->close_turns > FEW_TURNS ? TICK : 0;
@@ -859,21 +858,18 @@ static void remove_stale(const union address *address, socklen_t len) {
     close(fd);
 }
 
-/* Returns a socket bound to the address, or -1. */
-static int bind_to(const struct server_options *options) {
+/* Makes the listener, bound to the address. */
+static bool bind_listener(struct server *server) {
     union address address;
-    socklen_t len = parse_address(options, &address);
+    socklen_t len = parse_address(server->options, &address);
     int on = 1, off = 0, fd = socket(address.any.sa_family, SOCK_STREAM, 0);
-    if (fd < 0) return -1;
+    server->listener = fd;
+    if (fd < 0) return false;
     if (address.any.sa_family == AF_UNIX) remove_stale(&address, len);
     if (address.any.sa_family == AF_INET6) /* "::" takes IPv4 as well */
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(fd, &address.any, len) == 0) return fd;
-    int cause = errno;
-    close(fd);
-    errno = cause;
-    return -1;
+    return bind(fd, &address.any, len) == 0;
 }
 
 /* A supervisor may hand over sockets, from descriptor 3 on; the environment says how many. Returns
@@ -910,17 +906,20 @@ static bool name_listener(struct server *server) {
 
 static bool open_listener(struct server *server) {
     const char *count = handed_over();
-    int on = 1, fd = count ? 3 : bind_to(server->options);
+    int on = 1;
     if (count && strcmp(count, "1") != 0) { /* which of several is meant is not known */
         errno = EINVAL;
         return false;
     }
-    server->listener = fd;
+    if (count) server->listener = 3;
+    if (!count && !bind_listener(server)) return false;
+    int fd = server->listener;
     server->polled[0] = (struct pollfd){fd, POLLIN, 0};
-    if (fd < 0 || listen(fd, SOMAXCONN) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0) return false;
+    if (!name_listener(server) || listen(fd, SOMAXCONN) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
+        return false;
     /* Accepted sockets inherit it where it matters; no answer waits for an acknowledgement then. */
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    return name_listener(server);
+    return true;
 }
 
 /* A server that is killed by a terminal that goes away, or by a stray signal, serves nobody. */
@@ -953,22 +952,26 @@ static size_t count_buffers(size_t connections) {
 }
 
 size_t server_memory(const struct server_options *options) {
-    size_t connections = options->connections;
+    size_t connections = options->connections, buffers = count_buffers(connections);
     return sizeof(struct server) + (connections + 2) * sizeof(struct pollfd) +
            (connections + 1) * sizeof(struct connection *) +
-           connections * sizeof(struct connection) +
-           count_buffers(connections) * sizeof(struct buffer);
+           connections * sizeof(struct connection) + (buffers + 1) * sizeof(struct buffer) +
+           buffers * sizeof(struct buffer *);
 }
 
+/* Zeros only where they count: of what is written before it is read a start touches nothing. */
 static bool allocate(struct server *server) {
-    size_t connections = server->options->connections;
-    server->buffer_count = count_buffers(connections);
-    server->polled = calloc(connections + 2, sizeof *server->polled);
-    server->table = calloc(connections + 1, sizeof(struct connection *));
-    server->connections = calloc(connections, sizeof *server->connections);
-    server->buffers = calloc(server->buffer_count, sizeof *server->buffers);
-    if (!server->polled || !server->table || !server->connections || !server->buffers) return false;
-    for (size_t i = 0; i < connections; i++) server->table[i + 1] = &server->connections[i];
+    size_t connections = server->options->connections, buffers = count_buffers(connections);
+    server->polled = malloc((connections + 2) * sizeof *server->polled);
+    server->table = malloc((connections + 1) * sizeof(struct connection *));
+    server->connections = malloc(connections * sizeof *server->connections);
+    server->buffers = calloc(buffers + 1, sizeof *server->buffers);
+    server->pool = malloc(buffers * sizeof(struct buffer *));
+    if (!server->polled || !server->table || !server->connections) return false;
+    if (!server->buffers || !server->pool) return false;
+    for (size_t i = 0; i < buffers; i++) server->pool[server->pooled++] = &server->buffers[i];
+    server->shared = &server->buffers[buffers];
+    server->out = TEXT(server->shared->out);
     return true;
 }
 
@@ -985,10 +988,7 @@ struct server *server_create(const struct server_options *options, const struct 
     server->second = -1; /* none, that of a board that has just started included */
     server->next_deadline = server->accept_due = INT64_MAX;
     server->log = TEXT(server->log_room);
-    server->out = TEXT(server->out_room);
     server->name = TEXT(server->name_room);
-    server->date = TEXT(server->date_room);
-    server->log_time = TEXT(server->log_time_room);
     server->log_sink = open_log();
     server->log_may_block = fstat(STDERR_FILENO, &log) < 0 || !S_ISREG(log.st_mode);
     tzset();
@@ -1056,5 +1056,6 @@ void server_destroy(struct server *server) {
     free(server->table);
     free(server->connections);
     free(server->buffers);
+    free(server->pool);
     free(server);
 }

@@ -61,6 +61,12 @@ static inline int hex(char byte) {
     return letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
 }
 
+/* Whether a byte stands for itself between quotes: ASCII that is seen, but for the quote and the
+ * backslash. */
+static inline bool is_plain(char byte) {
+    return byte >= 0x20 && byte <= 0x7e && byte != '"' && byte != '\\';
+}
+
 /* An empty text in a char array, and the view of what was written to one. */
 #define TEXT(array) ((struct text){(array), 0, sizeof(array), false})
 static inline struct str text_str(const struct text *text) {

@@ -69,7 +69,7 @@ void __wrap_server_run(struct server *server) {
     struct plan *plan = the_plan();
     struct str name = server_name(server);
     watched = server;
-    buffers = buffers_in_pool(server);
+    buffers = server->pooled;
     others = open_descriptors() - 1;
     if (a_socket_is_standard()) note("a standard descriptor is closed, or a socket");
     memcpy(plan->address, name.s, name.len);

@@ -6,17 +6,13 @@
 #ifndef BOOKS_H
 #define BOOKS_H
 
-static size_t buffers_in_pool(const struct server *server) {
-    size_t count = server->buffer_count - server->fresh; /* never used yet */
-    for (const struct buffer *buffer = server->pool; buffer; buffer = buffer->next) count++;
-    return count;
-}
-
 /* Returns what is wrong, or NULL. `buffers` is how many there are in all. */
 static const char *books_are_wrong(const struct server *server, size_t buffers) {
     const struct http_response *res = &server->response;
+    const struct buffer *shared = server->shared;
     size_t owned = 0;
-    if (server->in[0] || server->out_room[0] || res->body_room[0] || res->extra_room[0])
+    if (server->out.len || shared->in[0] || shared->out[0] || res->body_room[0] ||
+        res->extra_room[0])
         return "what was read or written in a turn is still there";
     if (server->busy < 1 || server->busy > server->count) return "busy and count contradict";
     if (server->count > server->options->connections + 1) return "the table has overflowed";
@@ -28,7 +24,7 @@ static const char *books_are_wrong(const struct server *server, size_t buffers) 
         if (c->state == LINGERING && c->buffer) return "who lingers has a buffer";
         owned += c->buffer != NULL;
     }
-    return buffers_in_pool(server) + owned == buffers ? NULL : "a buffer is lost";
+    return server->pooled + owned == buffers ? NULL : "a buffer is lost";
 }
 
 #endif

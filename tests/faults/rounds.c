@@ -28,6 +28,7 @@ static void *told_calloc(size_t count, size_t size);
 static int told_clock(clockid_t clock, struct timespec *to);
 static int told_close(int fd);
 static int told_fcntl(int fd, int command, int value);
+static void *told_malloc(size_t size);
 static int told_nanosleep(const struct timespec *time, struct timespec *left);
 static int told_poll(struct pollfd polled[], nfds_t count, int timeout);
 static ssize_t told_recv(int fd, void *at, size_t len, int flags);
@@ -41,6 +42,7 @@ static time_t told_time(time_t *to);
 #define clock_gettime told_clock
 #define close         told_close
 #define fcntl         told_fcntl
+#define malloc        told_malloc
 #define nanosleep     told_nanosleep
 #define poll          told_poll
 #define recv          told_recv
@@ -51,6 +53,7 @@ static time_t told_time(time_t *to);
 #undef calloc
 #undef close
 #undef fcntl
+#undef malloc
 #undef poll
 
 #define FIRST   1000 /* descriptor of the first who comes; each later one has the next */
@@ -122,6 +125,13 @@ static void *told_calloc(size_t count, size_t size) {
     return calloc(count, size);
 }
 
+/* It may hold anything. */
+static void *told_malloc(size_t size) {
+    void *memory = malloc(size);
+    allocated += size;
+    return memory ? memset(memory, 0xa5, size) : NULL;
+}
+
 static int told_fcntl(int fd, int command, int value) {
     return fd < FIRST ? fcntl(fd, command, value) : 0;
 }
@@ -141,10 +151,9 @@ static int told_close(int fd) {
 
 /* Whether these bytes are in one of the server's buffers for input. */
 static bool is_room(const char *at, size_t len) {
-    const char *in = server->in;
-    for (size_t i = 0; i < server->buffer_count && (at < in || at >= in + HTTP_BUFFER); i++)
-        in = server->buffers[i].in;
-    return at >= in && at + len <= in + HTTP_BUFFER;
+    const struct buffer *buffer = server->buffers; /* the shared one is the last */
+    while (buffer < server->shared && (at < buffer->in || at >= buffer->in + HTTP_BUFFER)) buffer++;
+    return at >= buffer->in && at + len <= buffer->in + HTTP_BUFFER;
 }
 
 static ssize_t told_recv(int fd, void *at, size_t len, int flags) {
@@ -236,8 +245,8 @@ static int told_poll(struct pollfd polled[], nfds_t count, int timeout) {
 
 static int large_page(const struct http_request *req, struct http_response *res) {
     (void)req;
-    text_put(&res->body, (struct str){res->body.s, res->body.room});
-    text_put(&res->body, STR("more than there is room for"));
+    http_add_field(res, STR("X"), STR("sesame"), (struct str){res->body.s, HTTP_EXTRA});
+    while (!res->body.cut) text_put(&res->body, STR("open sesame"));
     return 200;
 }
 
@@ -976,6 +985,20 @@ static void test_turns(void) {
         end();
         fclose(file);
     }
+    TEST("who is told to go on, and is gone, leaves nothing to those who come next") {
+        static const char head[] = "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
+                                   "Content-Length: 8000\r\n\r\n";
+        char first[READ_AT_ONCE + 1] = "";
+        memset(first, 'x', READ_AT_ONCE);
+        memcpy(first, head, sizeof head - 1);
+        begin(10);
+        struct peer *peer = bring();
+        peer->error = ECONNRESET;
+        speak(peer, first);
+        speak(peer, "");
+        CHECK(peer->closed && peer->answers == 1 && server->out.len == 0);
+        end();
+    }
     TEST("a body that is larger than an answer can be becomes a 500") {
         begin(10);
         FILE *file = begin_log();
@@ -1010,7 +1033,7 @@ static void test_turns(void) {
 /* How often the word stands in the server's memory. */
 static int count_word(const char *word) {
     const char *parts[] = {(char *)server, (char *)server->buffers};
-    size_t sizes[] = {sizeof *server, server->buffer_count * sizeof *server->buffers};
+    size_t sizes[] = {sizeof *server, (size_t)((char *)(server->shared + 1) - parts[1])};
     int count = 0;
     for (int i = 0; i < 2; i++)
         for (size_t at = 0; at + strlen(word) <= sizes[i]; at++)
@@ -1034,6 +1057,8 @@ static void test_wiping(void) {
         speak(bring(), BAD);
         speak(&peers[1], "sesame");
         CHECK(!peers[1].closed && count_word("sesame") == 0);
+        speak(bring(), "GET /?sesame HTTP/1.1\r\nHost: a\r\n\r\n");
+        CHECK(peers[2].answers == 1 && count_word("sesame") == 0);
         end();
     }
     TEST("what an answer has said is nowhere in memory once it is taken, or its peer is gone") {
@@ -1053,6 +1078,12 @@ static void test_wiping(void) {
         }
         end();
     }
+    TEST("what a handler has said and had no room for is nowhere in memory after its answer") {
+        begin(10);
+        speak(bring(), "GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
+        CHECK(peers[0].answers == 1 && count_word("sesame") == 0);
+        end();
+    }
 }
 
 static void test_memory(void) {
@@ -1069,7 +1100,7 @@ static void test_memory(void) {
         static const size_t sizes[][2] = {{1, 8}, {143, 8}, {144, 9}, {1600, 100}};
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
             begin(sizes[i][0]);
-            CHECK(server->buffer_count == sizes[i][1]);
+            CHECK(server->pooled == sizes[i][1]);
             end();
         }
     }

@@ -241,7 +241,7 @@ int main(void) {
     const char *failed;
     server = server_create(&options, routes, &failed);
     if (!server) return 1;
-    buffers = buffers_in_pool(server);
+    buffers = server->pooled;
     for (long i = 0; i < ROUNDS && !wrong_set && !wrong_turns && !wrong_books; i++) play();
     TEST("a quick round polls the busy connections, a full round all")
     CHECK_CASE(!wrong_set, wrong_set);
