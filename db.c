@@ -207,11 +207,11 @@ static struct session **id_bucket(const struct db *db, const char *session_id) {
 static void make_session_id(const struct db *db, struct session *session) {
     static const char digits[] = "0123456789abcdef";
     unsigned char digest[SHA1_SIZE];
+    const uint64_t once[] = {(uint64_t)session->born, session->id};
     struct sha1 sha1;
     sha1_begin(&sha1);
     sha1_add(&sha1, db->options.secret, DB_SECRET);
-    sha1_add(&sha1, &session->born, sizeof session->born);
-    sha1_add(&sha1, &session->id, sizeof session->id);
+    sha1_add(&sha1, once, sizeof once);
     sha1_end(&sha1, digest);
     for (size_t i = 0; i < SHA1_SIZE; i++) {
         session->session_id[2 * i] = digits[digest[i] >> 4];

@@ -61,9 +61,10 @@ static inline bool same_name(struct str s, struct str name) {
 
 /* OWS around a value is no part of it (RFC 9110 section 5.5). */
 static struct str trim(struct str s) {
-    while (s.len && (s.s[0] == ' ' || s.s[0] == '\t')) s.s++, s.len--;
-    while (s.len && (s.s[s.len - 1] == ' ' || s.s[s.len - 1] == '\t')) s.len--;
-    return s;
+    const char *end = s.s + s.len;
+    while (s.s < end && (*s.s == ' ' || *s.s == '\t')) s.s++;
+    while (s.s < end && (end[-1] == ' ' || end[-1] == '\t')) end--;
+    return (struct str){s.s, (size_t)(end - s.s)};
 }
 
 /* The length of the text at the start of s[0 .. len), which ends before the first byte that a field's
@@ -81,8 +82,9 @@ static size_t text_length(const char *s, size_t len) {
     return n;
 }
 
-/* ---- Lines. `*at` walks over bytes of which the last is LF: no class holds CR or LF, so a walk stops
- * there at the latest; who has stepped over a line's end looks whether anything follows. ---- */
+/* ---- Lines. `*at` walks over bytes of which the last is LF, or the "}" of a JSON body: but for text,
+ * which ends before it, no walk steps over these or CR; who has stepped over a line's end looks whether
+ * anything follows. ---- */
 
 static struct str take(const char **at, int classes) {
     const char *from = *at, *to = from;
@@ -91,9 +93,9 @@ static struct str take(const char **at, int classes) {
     return (struct str){from, (size_t)(to - from)};
 }
 
-/* The text at the start of what ends in LF before `end`. */
+/* The text at the start of what is left, the last byte before `end` left out. */
 static struct str take_text(const char **at, const char *end) {
-    struct str text = {*at, text_length(*at, (size_t)(end - *at))};
+    struct str text = {*at, text_length(*at, (size_t)(end - 1 - *at))};
     *at += text.len;
     return text;
 }
@@ -178,24 +180,24 @@ static int split_target(struct http_request *req, struct str target) {
 }
 
 /* "HTTP/" DIGIT "." DIGIT; a minor version above 1 is understood as 1 (RFC 9110 section 2.5). */
-static int parse_version(struct str version, struct http_request *req) {
-    const char *s = version.s;
-    if (version.len != sizeof "HTTP/1.1" - 1 || memcmp(s, "HTTP/", 5) != 0) return -400;
+static int parse_version(const char **at, const char *end, struct http_request *req) {
+    const char *s = *at;
+    if (end - s < 8 || memcmp(s, "HTTP/", 5) != 0) return -400;
     if (!is_digit(s[5]) || s[6] != '.' || !is_digit(s[7])) return -400;
+    *at += 8;
     req->minor = s[7] > '0';
     return s[5] == '1' ? 0 : -505;
 }
 
-static int parse_request_line(const char **at, struct http_request *req) {
+static int parse_request_line(const char **at, const char *end, struct http_request *req) {
     const char *start = *at;
     req->method = take(at, T);
     if (req->method.len == 0 || !skip(at, ' ')) return -400;
     struct str target = take(at, U);
     if (target.len == 0 || !skip(at, ' ')) return -400;
-    struct str version = take(at, U);
+    int status = parse_version(at, end, req);
     req->line = (struct str){start, (size_t)(*at - start)};
     if (!skip_line_end(at)) return -400;
-    int status = parse_version(version, req);
     return status < 0 ? status : split_target(req, target);
 }
 
@@ -288,14 +290,14 @@ static void forget(struct http_request *req) {
     req->expects = req->saw_close = req->saw_keep_alive = false;
 }
 
-/* Parses the head at the start of buf[0 .. len), whose last byte is LF. Returns 0, or minus a status:
- * a head that is not whole fails too. */
+/* Parses the head at the start of buf[0 .. len), whose last byte is LF or "}". Returns 0, or minus a
+ * status: a head that is not whole fails too. */
 static int parse_head(const char *buf, size_t len, struct http_request *req) {
     const char *at = buf, *end = buf + len;
     forget(req);
     /* One empty line before the request-line is ignored (RFC 9112 section 2.2). */
     if (*at == '\r' && (!skip_line_end(&at) || at == end)) return -400;
-    int status = parse_request_line(&at, req);
+    int status = parse_request_line(&at, end, req);
     while (status == 0 && at < end && *at != '\r') {
         if (req->field_count == HTTP_FIELDS) return -431;
         struct http_field *field = &req->fields[req->field_count++];
@@ -376,9 +378,11 @@ int http_parse(char *buf, size_t len, struct http_request *req) {
     bool resumed = progress->part != HTTP_IN_HEAD;
     int n;
     req->awaits_continue = false;
-    /* Most heads come in one piece, and are parsed at once. Where that fails it may be for what is
-     * still to come, so all others are looked at again once their end is found. */
-    if (progress->scanned == 0 && len > 0 && buf[len - 1] == '\n') begin_body(buf, len, req);
+    /* Most heads come in one piece, alone or with a body of JSON, and are parsed at once. Where that
+     * fails it may be for what is still to come, so all others are looked at again once their end is
+     * found. */
+    if (progress->scanned == 0 && len > 0 && (buf[len - 1] == '\n' || buf[len - 1] == '}'))
+        begin_body(buf, len, req);
     while (progress->part != HTTP_IN_BODY) {
         if ((n = find_line(buf, len, progress)) <= 0) return n;
         if ((n = step_over_line(buf, n, req)) < 0) return n;
@@ -480,7 +484,9 @@ void http_add_pieces(struct http_response *res, struct str name,
     while ((from += text_length(extra->s + from, extra->len - from)) < extra->len)
         extra->s[from] = ' ';
     text_put(extra, STR("\r\n"));
-    if (extra->cut) extra->len = start;
+    if (!extra->cut) return;
+    wipe(extra->s + start, extra->len - start);
+    extra->len = start;
     extra->cut = false;
 }
 

@@ -114,14 +114,11 @@ static bool skip_digits(struct json *json) {
 static enum json_type read_string(struct json *json, struct str *value) {
     const char *at = json->at, *end = json->end;
     long code;
-    for (;;) {
-        while (at < end && is_plain(*at)) at++;
-        if (at == end || (unsigned char)*at < 0x20) return invalid(json);
-        if (*at == '"') break;
-        size_t n = *at == '\\' ? parse_escape(at, end, &code) : utf8_length(at, end);
-        if (n == 0) return invalid(json);
-        at += n;
+    for (size_t n; at < end && *at != '"'; at += n) {
+        n = is_plain(*at) ? 1 : *at == '\\' ? parse_escape(at, end, &code) : utf8_length(at, end);
+        if (n == 0 || (unsigned char)*at < 0x20) return invalid(json);
     }
+    if (at == end) return invalid(json);
     *value = (struct str){json->at, (size_t)(at - json->at)};
     json->at = at + 1;
     return JSON_STRING;
@@ -200,12 +197,12 @@ enum json_type json_next(struct json *json, struct str *value) {
     if (json->depth == 0 && json->after_value)
         return json->at == json->end ? JSON_END : invalid(json);
     if (json->depth > 0 && !json->after_name) {
-        bool comma = json->after_value && skip(json, ',');
-        if (!comma && skip(json, in_object(json) ? '}' : ']')) return leave(json);
+        bool object = in_object(json), comma = json->after_value && skip(json, ',');
+        if (comma) skip_space(json);
+        if (!comma && skip(json, object ? '}' : ']')) return leave(json);
         if (json->after_value && !comma) return invalid(json);
-        skip_space(json);
         json->after_value = false;
-        if (in_object(json)) return read_name(json, value);
+        if (object) return read_name(json, value);
     }
     return read_value(json, value);
 }
@@ -233,12 +230,12 @@ void json_unescape(struct text *out, struct str value) {
     }
 }
 
-/* Whether the string `value` says `name`, with whatever escapes it is written. Most have none, and are
- * compared as they stand. */
+/* Whether the string `value` says `name`, with whatever escapes it is written: an escape is longer than
+ * what it stands for. */
 static bool says(struct str value, struct str name) {
     char room[JSON_NAME_SIZE];
     struct text plain = TEXT(room);
-    if (!memchr(value.s, '\\', value.len)) return str_equal(value, name);
+    if (value.len <= name.len) return str_equal(value, name);
     json_unescape(&plain, value);
     return !plain.cut && str_equal(text_str(&plain), name);
 }
@@ -246,19 +243,17 @@ static bool says(struct str value, struct str name) {
 enum json_type json_read_object(struct str text, struct json_member members[], size_t count) {
     struct json json;
     struct str value;
-    struct json_member *member = NULL; /* whose value comes next */
     json_begin(&json, text);
     for (size_t i = 0; i < count; i++) members[i].type = JSON_INVALID;
     enum json_type whole = json_next(&json, &value), type = whole;
     while (type > JSON_END) {
         type = json_next(&json, &value);
-        if (member) {
-            member->type = type;
-            member->value = value;
-            member = NULL;
-        }
-        for (size_t i = 0; i < count && type == JSON_NAME && json.depth == 1; i++)
-            if (says(value, members[i].name)) member = &members[i];
+        if (type != JSON_NAME || json.depth > 1) continue;
+        struct str name = value;
+        type = json_next(&json, &value);
+        for (size_t i = 0; i < count; i++)
+            if (says(name, members[i].name))
+                members[i] = (struct json_member){members[i].name, type, value};
     }
     return type == JSON_END ? whole : JSON_INVALID;
 }

@@ -32,7 +32,7 @@ struct json {
 };
 
 struct json_member {
-    struct str name;     /* that is looked for, of JSON_NAME_SIZE bytes at most */
+    struct str name;     /* looked for: no backslash in it, JSON_NAME_SIZE bytes at most */
     enum json_type type; /* of its value; JSON_INVALID where there is no such member */
     struct str value;    /* as it stands in the text; of a string what is between the quotes */
 };

@@ -461,7 +461,7 @@ static void write_answer(struct server *server, struct connection *c) {
     http_write(&server->out, res, text_str(&server->date));
     end_log_line(server, NULL);
     wipe(res->body.s, res->body.len);
-    wipe(res->extra.s, res->extra.room); /* a field that had no room stands behind the end */
+    wipe(res->extra.s, res->extra.len);
 }
 
 static void answer(struct server *server, struct connection *c) {
@@ -574,7 +574,7 @@ static void end_turn(struct server *server, struct connection *c, char *in, size
         out->len = 0;
         sent = 0;
         if (c->state == WRITING) set_state(server, c, READING, MESSAGE_TIME);
-        size_t used = answer_requests(server, c, in, len);
+        size_t used = len > 0 ? answer_requests(server, c, in, len) : 0;
         in += used;
         len -= used;
     }

@@ -44,7 +44,9 @@ static uint32_t majority(uint32_t b, uint32_t c, uint32_t d) { return (b & c) | 
 /* 6.1.2 steps 2 to 4. Five steps stand in a row so that no step has to shift the five variables
  * along: each takes them one place on by name. That takes 650 of the plain loop's
  * instructions off a block (with gcc -O2 on x86-64). */
-static void transform(uint32_t state[5], const uint32_t word[80]) {
+static void transform(struct sha1 *sha1) {
+    uint32_t *state = sha1->state, *word = sha1->word;
+    expand(sha1->block, word);
     uint32_t a = state[0], b = state[1], c = state[2], d = state[3], e = state[4];
 #define STEP(a, b, c, d, e, function, constant, w)                                                 \
     e += rotate(a, 5) + function(b, c, d) + (constant) + (w), b = rotate(b, 30)
@@ -76,10 +78,7 @@ void sha1_add(struct sha1 *sha1, const void *data, size_t len) {
         sha1->len += n;
         from += n;
         len -= n;
-        if (filled + n == 64) {
-            expand(sha1->block, sha1->word);
-            transform(sha1->state, sha1->word);
-        }
+        if (filled + n == 64) transform(sha1);
     }
 }
 
@@ -89,11 +88,12 @@ static void put_word(unsigned char *to, uint32_t word) {
 
 /* Padding (5.1.1): a one bit, zeros up to 8 bytes before the end of a block, the length in bits. */
 void sha1_end(struct sha1 *sha1, unsigned char digest[SHA1_SIZE]) {
-    unsigned char padding[72] = {0x80};
-    size_t zeros_end = 1 + (size_t)((119 - sha1->len % 64) % 64);
-    put_word(padding + zeros_end, (uint32_t)(sha1->len >> 29));
-    put_word(padding + zeros_end + 4, (uint32_t)(sha1->len << 3));
-    sha1_add(sha1, padding, zeros_end + 8);
+    static const unsigned char padding[64] = {0x80};
+    uint64_t len = sha1->len;
+    sha1_add(sha1, padding, 1 + (size_t)((119 - len % 64) % 64));
+    put_word(sha1->block + 56, (uint32_t)(len >> 29));
+    put_word(sha1->block + 60, (uint32_t)(len << 3));
+    transform(sha1);
     for (size_t i = 0; i < 5; i++) put_word(digest + 4 * i, sha1->state[i]);
     /* Through a volatile pointer: a compiler may leave out a memset that nobody reads. */
     static void *(*const volatile set)(void *, int, size_t) = memset;

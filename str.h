@@ -83,9 +83,9 @@ static inline void text_put(struct text *text, struct str piece) {
     text->len += piece.len;
 }
 
-/* Appends several pieces, at most eight: text_add(&text, STR("a"), b, c). The array has a size, and
+/* Appends several pieces, at most six: text_add(&text, STR("a"), b, c). The array has a size, and
  * empty views behind what is given, as not every compiler counts elements that are structures. */
-#define STR_PIECES          8
+#define STR_PIECES          6
 #define text_add(text, ...) text_put_all((text), (const struct str[STR_PIECES]){__VA_ARGS__})
 static inline void text_put_all(struct text *text, const struct str pieces[STR_PIECES]) {
     for (size_t i = 0; i < STR_PIECES; i++) text_put(text, pieces[i]);

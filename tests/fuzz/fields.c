@@ -15,8 +15,8 @@ static char room[HTTP_BUFFER];
 /* Parses a request with the field line `name`: `before` `value` `after`, and then zeros. */
 static int parse(struct str name, struct str before, struct str value, struct str after) {
     struct text text = TEXT(room);
-    text_add(&text, STR("GET / HTTP/1.1\r\nHost: a\r\n"), name, STR(": "), before, value, after,
-             STR("\r\n\r\n"));
+    text_add(&text, STR("GET / HTTP/1.1\r\nHost: a\r\n"), name, STR(": "), before, value, after);
+    text_put(&text, STR("\r\n\r\n"));
     memset(room + text.len, '0', sizeof room - text.len);
     req.progress = (struct http_progress){0};
     int n = text.cut ? -1 : http_parse(room, sizeof room, &req);
