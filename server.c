@@ -351,11 +351,11 @@ static void close_connection(struct server *server, struct connection *c, const 
     remove_connection(server, c);
 }
 
-/* What would be lost: least where a client is idle, more where it reads its last answer, most where a
- * message is in flight. Where a buffer is wanted, who has none is not asked. */
-static int worth(const struct connection *c, bool buffer_wanted) {
+/* What would be lost: least where a client is idle, more where it has just come or reads its last
+ * answer, most where a message is in flight. Where a buffer is wanted, who has none is not asked. */
+static int worth(const struct server *server, const struct connection *c, bool buffer_wanted) {
     if (c->buffer) return 2;
-    return buffer_wanted ? 3 : c->state == LINGERING;
+    return buffer_wanted ? 3 : !is_idle(server, c, BUSY_TIME);
 }
 
 /* Closes a connection: of those worth least the one whose deadline is nearest. A walk over all of them,
@@ -364,7 +364,7 @@ static void give_way(struct server *server, bool buffer_wanted) {
     struct connection *victim = server->table[1];
     for (size_t i = 2; i < server->count; i++) {
         struct connection *c = server->table[i];
-        int more = worth(c, buffer_wanted) - worth(victim, buffer_wanted);
+        int more = worth(server, c, buffer_wanted) - worth(server, victim, buffer_wanted);
         if (more < 0 || (more == 0 && c->deadline < victim->deadline)) victim = c;
     }
     close_connection(server, victim, victim->buffer ? "it gave way to another" : NULL);
@@ -488,9 +488,8 @@ static struct str first_line(struct str bytes) {
 
 /* Answers bytes that make no request, and lets the connection end. They stay unread, so it lingers. */
 static void refuse(struct server *server, struct connection *c, struct str bytes, int status) {
-    struct str line = first_line(bytes), rest = line;
-    struct http_request none = {.method = str_cut(&rest, ' ')}; /* an answer to HEAD has no body */
-    begin_log_line(server, c, line);
+    begin_log_line(server, c, first_line(bytes));
+    struct http_request none = {.method = str_cut(&bytes, ' ')}; /* an answer to HEAD has no body */
     http_begin_response(&server->response, &none);
     server->response.status = server_error(&server->response, status, complaint(status));
     write_answer(server, c);
@@ -542,9 +541,9 @@ static void keep(struct server *server, struct connection *c, struct str in, str
 }
 
 /* What becomes of a connection after a turn that left these bytes of input and output over. A request
- * that was kept before, and has only grown, keeps its deadline. After the last answer our side ends; with input
- * unread the peer might lose that answer to a reset, so what comes is thrown away until the peer has
- * closed too (RFC 9112 section 9.6). */
+ * that was kept before, and has only grown, keeps its deadline. After the last answer our side ends; with
+ * input unread the peer might lose that answer to a reset, so what comes is thrown away until the peer
+ * has closed too (RFC 9112 section 9.6). */
 static void settle(struct server *server, struct connection *c, struct str in, struct str out) {
     bool same_request = c->buffer && c->buffer->in == in.s;
     if (out.len > 0) {
@@ -922,16 +921,18 @@ static bool open_listener(struct server *server) {
     return true;
 }
 
-/* A server that is killed by a terminal that goes away, or by a stray signal, serves nobody. */
+/* A server that is ended or halted by its terminal, by a log that is as large as a file may be, or by a
+ * stray signal, serves nobody. */
 static bool catch_signals(void) {
-    static const int ignored[] = {SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2};
+    static const int ignored[] = {SIGHUP, SIGPIPE, SIGTTOU, SIGUSR1, SIGUSR2, SIGXFSZ};
     struct sigaction action = {.sa_handler = SIG_IGN};
     sigfillset(&action.sa_mask); /* no signal interrupts what another one does */
     for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
         if (sigaction(ignored[i], &action, NULL) < 0) return false;
     action.sa_handler = on_stop_signal;
     return pipe(signal_pipe) == 0 && fcntl(signal_pipe[1], F_SETFL, O_NONBLOCK) == 0 &&
-           sigaction(SIGINT, &action, NULL) == 0 && sigaction(SIGTERM, &action, NULL) == 0;
+           sigaction(SIGINT, &action, NULL) == 0 && sigaction(SIGTERM, &action, NULL) == 0 &&
+           sigprocmask(SIG_UNBLOCK, &action.sa_mask, NULL) == 0; /* our starter's may block them */
 }
 
 /* Asks for a descriptor for each connection and a few more. Returns how many connections there can be
@@ -1013,20 +1014,26 @@ struct str server_name(const struct server *server) {
     return text_str(&server->name);
 }
 
+/* Another server may listen on a socket file of the same name by now: that one stays. */
 static void stop_listening(struct server *server) {
+    union address address;
     if (server->listener < 0) return;
-    if (is_path(server->name.s) && !handed_over()) unlink(server->name.s);
     close(server->listener);
     server->listener = server->polled[0].fd = -1;
+    if (is_path(server->name.s) && !handed_over())
+        remove_stale(&address, parse_address(server->options, &address));
 }
 
-/* Whose request is here by now is served; who is idle is let go in the next round. */
+/* Whose request is here by now is served; who is idle is let go in the next round, or for who waits. */
 static void begin_stop(struct server *server) {
     server->stop_by = server->now + STOP_TIME;
     server->last_turn = server->now;
     server->look_due = server->full_due = 0;
-    for (size_t i = 0; i < server->most && server->count <= server->most; i++)
-        if (!accept_connection(server)) break;
+    sort_table(server);
+    for (size_t i = 0; i < server->most; i++) {
+        bool full = server->count > server->most && server->busy == server->count;
+        if (full || !accept_connection(server)) break;
+    }
     stop_listening(server);
 }
 

@@ -469,6 +469,20 @@ static void check_path(const char *path) {
     CHECK(access(path, F_OK) < 0);
 }
 
+/* Another server takes the path, and the first one stops: the other's file stays. */
+static void check_path_taken(const char *path) {
+    char options[300];
+    snprintf(options, sizeof options, "-a %s", path);
+    struct child first = start(options);
+    CHECK(unlink(path) == 0);
+    struct child second = start(options);
+    CHECK(stop(&first, SIGTERM) == 0);
+    struct client client = dial_path(path);
+    CHECK(ask(&client, LOGIN) == 200);
+    hang_up(&client);
+    CHECK(stop(&second, SIGTERM) == 0 && access(path, F_OK) < 0);
+}
+
 /* Many slashes count as one, so any path can be made longer with them. */
 static void check_long_path(void) {
     char slashes[sizeof((struct sockaddr_un *)0)->sun_path] = "", options[1024];
@@ -569,6 +583,9 @@ static void test_listeners(void) {
         check_path(path_of("stale"));
     }
     TEST("the path of a Unix socket may be as long as the system takes") { check_long_path(); }
+    TEST("a stop leaves a socket file on which another server listens by now") {
+        check_path_taken(path_of("taken"));
+    }
     TEST("a file that is no socket is left alone") {
         struct stat status;
         char options[300];

@@ -397,6 +397,8 @@ static const struct {
     {400, "GET /%00 HTTP/1.1\r\n" HOST "\r\n", "", 0, ""},
     {400, "GET /home HTTP/1.1\n", "", 0, ""},
     {400, "\n", "", 0, ""},
+    /* No answer depends on how the bytes were split, so this one is none to a HEAD. */
+    {400, "\nHEAD / HTTP/1.1\r\n\r\n", "", 0, ""},
     {400, "GET /home HTTP/1.1\r\n\r\n", "", 0, ""},
     {400, "GET /home HTTP/1.1\r\n" HOST HOST "\r\n", "", 0, ""},
     {400, "GET /home HTTP/1.1\r\n" HOST "A : b\r\n\r\n", "", 0, ""},
@@ -812,6 +814,15 @@ static void test_stop(void) {
         check_stop(SIGTERM);
     }
     TEST("SIGINT ends the server just so") { check_stop(SIGINT); }
+    TEST("SIGTERM ends a server too that was started with it blocked") {
+        sigset_t all;
+        sigfillset(&all);
+        sigprocmask(SIG_SETMASK, &all, NULL);
+        struct child own = start("-a 127.0.0.1 -p 0");
+        sigemptyset(&all);
+        sigprocmask(SIG_SETMASK, &all, NULL);
+        CHECK(stop(&own, SIGTERM) == 0);
+    }
     TEST("who has connected by the end is served, as far as there are places") {
         static const int signals[] = {SIGTERM, SIGCONT, 0};
         struct child small = start("-a 127.0.0.1 -p 0 -c 4");
@@ -830,8 +841,8 @@ static void test_stop(void) {
     }
     TEST("a second signal ends the server at once") { CHECK(stops_at_once(true, 2)); }
     TEST("where nothing is in flight the server ends at once") { CHECK(stops_at_once(false, 1)); }
-    TEST("no other signal ends it, that programs send or a terminal that goes away") {
-        static const int numbers[] = {SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE};
+    TEST("no other signal ends or halts it, that programs send, a terminal, or a file's limit") {
+        static const int numbers[] = {SIGHUP, SIGPIPE, SIGTTOU, SIGUSR1, SIGUSR2, SIGXFSZ};
         for (size_t i = 0; i < COUNT(numbers); i++) {
             CHECK(kill(server.pid, numbers[i]) == 0);
             CHECK(ask_once(&server, GET("/home")) == 401);

@@ -75,6 +75,8 @@ CALL(struct tm *, localtime_r, (const time_t *from, struct tm *to), (from, to), 
      EOVERFLOW)
 CALL(int, sigaction, (int number, const struct sigaction *to, struct sigaction *from),
      (number, to, from), -1, REFUSES, EINVAL, ENOTSUP)
+CALL(int, sigprocmask, (int how, const sigset_t *set, sigset_t *before), (how, set, before), -1,
+     REFUSES, EINVAL)
 CALL(int, getrlimit, (int limit, struct rlimit *to), (limit, to), -1, GOES_ON, EINVAL)
 CALL(int, setrlimit, (int limit, const struct rlimit *to), (limit, to), -1, GOES_ON, EINVAL, EPERM)
 

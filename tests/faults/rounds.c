@@ -715,6 +715,17 @@ static void test_stop(void) {
         CHECK(rounds >= 400 && rounds <= 1200);
         end();
     }
+    TEST("told to stop, the server takes in newcomers in place of who is idle") {
+        begin(4);
+        for (int i = 0; i < 4; i++) speak(bring(), GOOD);
+        now += BUSY_TIME;
+        speak(&peers[0], GOOD);
+        newcomers = 5;
+        stop_signals = 1;
+        CHECK(!is_over(server) && come == 7 && !peers[0].closed);
+        for (int i = 1; i < 4; i++) CHECK(peers[i].closed && !peers[i + 3].closed);
+        end();
+    }
     TEST("told to stop, the server takes in newcomers as far as there are places: nobody gives "
          "way") {
         static const int here[] = {0, 99};
@@ -837,6 +848,14 @@ static void test_accept(void) {
 }
 
 static void test_giving_way(void) {
+    TEST("who comes to a full table gives way to no other newcomer while somebody lingers") {
+        begin(16); /* takes in two a round */
+        for (int i = 0; i < 16; i++) speak(bring(), BAD);
+        newcomers = 2;
+        play_round(server);
+        CHECK(come == 18 && !peers[16].closed && !peers[17].closed);
+        end();
+    }
     TEST("in a full table an idle one gives way, then one that lingers, then the oldest request") {
         begin(3);
         struct peer *half = bring(), *lingers = bring(), *idle = bring();
@@ -844,6 +863,7 @@ static void test_giving_way(void) {
         speak(lingers, BAD);
         now += MILLISECOND;
         speak(idle, GOOD);
+        now += BUSY_TIME;
         struct peer *second = bring();
         CHECK(idle->closed && !half->closed && !lingers->closed);
         speak(second, "GET /");

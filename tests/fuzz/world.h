@@ -153,6 +153,7 @@ static int ready_events(int fd) {
 static int fake_poll(struct pollfd *polled, nfds_t count, int timeout) {
     int ready = 0;
     bool for_sink = polled->fd == STDERR_FILENO;
+    if (!for_sink) is_asleep = false;
     if (!for_sink && fails(POLL)) return -1;
     for (nfds_t i = 0; i < count; i++) {
         polled[i].revents = 0;
