@@ -170,6 +170,7 @@ static inline void become_server(const struct setup *setup, int out, int err) {
     add_words(argv, COUNT(argv), program);
     add_words(argv, COUNT(argv), last);
     signal(SIGPIPE, SIG_DFL);
+    signal(SIGHUP, SIG_DFL); /* whoever ignores it for us */
     int nobody[2];
     if (setup->unread && pipe(nobody) == 0) {
         close(nobody[0]);

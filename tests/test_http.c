@@ -54,6 +54,7 @@ static const struct accepted {
 
     {STR_INIT(LINE "hOsT:\ta \t\r\n\r\n"), "GET / a 1.1 keep", "9110 5.1: any case; 5.5: blanks"},
     {STR_INIT(LINE "Host:\r\n\r\n"), "GET /  1.1 keep", "9112 3.2: Host may be empty"},
+    {STR_INIT(GET "A: {}\r\n\r\n"), "GET / a 1.1 keep [A={}]", "a brace ends no head"},
     {STR_INIT(LINE "Host: a:\r\n\r\n"), "GET / a: 1.1 keep", "3986 3.2.3: a port may be empty"},
     {STR_INIT(LINE "Host: [::ffff:127.0.0.1]\r\n\r\n"), "GET / [::ffff:127.0.0.1] 1.1 keep",
      "3986 3.2.2: an IPv6 address"},
@@ -118,6 +119,7 @@ static const struct refused {
     {STR_INIT("GET\t/\tHTTP/1.1\r\nHost: a\r\n\r\n"), 400, "9112 3: a tab for a blank"},
     {STR_INIT(" GET / HTTP/1.1\r\nHost: a\r\n\r\n"), 400, "9112 3: a blank in front"},
     {STR_INIT("GET / HTTP/1.1 \r\nHost: a\r\n\r\n"), 400, "9112 3: a blank behind"},
+    {STR_INIT("GET / \r\nHost: a\r\n\r\n"), 400, "9112 3: no version behind the blank"},
     {STR_INIT("\r\n\r\n"), 400, "9112 2.2: more than one empty line in front"},
     {STR_INIT("\rX" GET END), 400, "9112 2.2: a bare CR in front"},
     {STR_INIT("\r" GET END), 400, "9112 2.2: a bare CR in front"},
@@ -1003,6 +1005,11 @@ static void test_response_limits(void) {
         }
         http_add_field(&res, STR("X-A"), STR("b"));
         CHECK(is_text(text_str(&res.extra), "X-A: b\r\n"));
+        respond(STR(GET END), 200, (struct str){large, extra.len - 50}, STR("body"));
+        memset(res.extra.s + res.extra.len, 0, 50);
+        http_add_field(&res, STR("X-B"), (struct str){large, 40}, (struct str){large, 40});
+        CHECK(res.extra.len == HTTP_EXTRA - 50 && is_text(text_str(&res.body), "body"));
+        CHECK(!memchr(res.extra.s + res.extra.len, 'a', 50)); /* it is wiped: it may be a secret */
     }
     TEST("the longest response of all fits HTTP_RESPONSE") {
         struct str body = {large, HTTP_BODY};

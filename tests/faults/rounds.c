@@ -245,6 +245,7 @@ static int told_poll(struct pollfd polled[], nfds_t count, int timeout) {
 
 static int large_page(const struct http_request *req, struct http_response *res) {
     (void)req;
+    http_add_field(res, STR("X"), STR("has room"));
     http_add_field(res, STR("X"), STR("sesame"), (struct str){res->body.s, HTTP_EXTRA});
     while (!res->body.cut) text_put(&res->body, STR("open sesame"));
     return 200;
@@ -848,6 +849,17 @@ static void test_accept(void) {
 }
 
 static void test_giving_way(void) {
+    TEST("a request in flight gives way to nobody while there is one who lingers") {
+        begin(2);
+        struct peer *half = bring();
+        speak(half, "GET /");
+        now += MESSAGE_TIME - SERVER_SECOND; /* its end is nearer */
+        struct peer *lingers = bring();
+        speak(lingers, BAD);
+        bring();
+        CHECK(lingers->closed && !half->closed);
+        end();
+    }
     TEST("who comes to a full table gives way to no other newcomer while somebody lingers") {
         begin(16); /* takes in two a round */
         for (int i = 0; i < 16; i++) speak(bring(), BAD);
@@ -1018,6 +1030,27 @@ static void test_turns(void) {
         speak(peer, "");
         CHECK(peer->closed && peer->answers == 1 && server->out.len == 0);
         end();
+    }
+    TEST("who sends as much as is read at once, of a request, and is gone keeps no buffer") {
+        char first[READ_AT_ONCE + 1] = "";
+        memset(first, 'x', READ_AT_ONCE);
+        begin(10);
+        size_t buffers = server->pooled;
+        struct peer *peer = bring();
+        peer->error = ECONNRESET;
+        speak(peer, first);
+        CHECK(peer->closed && server->pooled == buffers);
+        end();
+    }
+    TEST("a byte that begins no request is refused at once, behind however many requests") {
+        char text[100 * sizeof GOOD] = "";
+        for (int i = 0; i < 100; i++) {
+            strcpy(text + (size_t)i * (sizeof GOOD - 1), GOOD "\n");
+            begin(1);
+            speak(bring(), text);
+            CHECK(server->table[1]->state == LINGERING);
+            end();
+        }
     }
     TEST("a body that is larger than an answer can be becomes a 500") {
         begin(10);
