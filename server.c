@@ -1029,7 +1029,7 @@ static void begin_stop(struct server *server) {
     server->stop_by = server->now + STOP_TIME;
     server->last_turn = server->now;
     server->look_due = server->full_due = 0;
-    sort_table(server);
+    sort_table(server); /* some may have fallen idle since the last look */
     for (size_t i = 0; i < server->most; i++) {
         bool full = server->count > server->most && server->busy == server->count;
         if (full || !accept_connection(server)) break;

@@ -41,8 +41,8 @@ static uint32_t parity(uint32_t b, uint32_t c, uint32_t d) { return b ^ c ^ d; }
 
 static uint32_t majority(uint32_t b, uint32_t c, uint32_t d) { return (b & c) | (d & (b | c)); }
 
-/* 6.1.2 steps 2 to 4. Five steps stand in a row so that no step has to shift the five variables
- * along: each takes them one place on by name. That takes 650 of the plain loop's
+/* 6.1.2 for a block that is full. Five steps stand in a row so that no step has to shift the five
+ * variables along: each takes them one place on by name. That takes 650 of the plain loop's
  * instructions off a block (with gcc -O2 on x86-64). */
 static void transform(struct sha1 *sha1) {
     uint32_t *state = sha1->state, *word = sha1->word;

@@ -89,8 +89,8 @@ static bool is_known_id_good(void) {
     return db_find_session(db, (struct str){known_id, DB_SESSION_ID}, clock_now) != NULL;
 }
 
-/* Each connection that was ever used stands once in the table and has a descriptor of its own, each buffer is owned or
- * in the pool, what all share is done with, and no deadline is slept over. */
+/* Each connection that was ever used stands once in the table and has a descriptor of its own, each
+ * buffer is owned or in the pool, what all share is done with, and no deadline is slept over. */
 static void check_books(void) {
     unsigned slots = 0, open = 0;
     size_t known = server->pooled;
