@@ -1,18 +1,26 @@
 /* app.c - the example: log in, be greeted, log out. Its routes and handlers, and main.
  *
- * To read the whole server, begin here at the end, with main. To add a route, write a function like
- * those below and give it a row in `routes`:
+ * To read the whole program, begin with main, at the end of this file. To add a route, write a
+ * function like this and add a row to `routes`:
  *
- *     static int hello(const struct http_request *req, struct http_response *res)
- *     {
- *         (void)req;
- *         text_put(&res->body, STR("{\"message\": \"Hello, world\"}"));
+ *     static int hello(const struct http_request *req, struct http_response *res) {
+ *         struct str agent = http_find_field(req, STR("User-Agent"));
+ *         text_put(&res->body, STR("{\"hello\": \""));
+ *         json_escape(&res->body, agent);
+ *         text_put(&res->body, STR("\"}"));
  *         return 200;
  *     }
  *     ...
  *     {"GET", "/hello", hello},
  *
- * It never touches a socket.
+ * The program is a rewrite of a Python program, the "Full Authentication Example" of pycnic. If
+ * a format looks arbitrary, it is the format of that program, "the Python original".
+ *
+ * Secrets. A core file or a leak of memory must not contain passwords. So a password is erased
+ * after use, and a buffer is erased when it is emptied (text_drop and text_clear in str.c). db.c
+ * stores keyed hashes instead of passwords, and erases the token of a session that it deletes.
+ *
+ * This file must not do socket I/O.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "db.h"
@@ -21,114 +29,132 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define VERSION "1.0"
+#define VERSION "2.0"
+
+#define RESERVED_FDS 16 /* descriptors for other things than connections */
 
 static struct db *db;
+static struct server *server;
+static struct log access_log;
 static bool cookie_is_secure; /* -S */
 
-/* ---- Sessions in cookies ---- */
-
-/* The user who is logged in, or NULL. */
-static const struct user *current_user(const struct http_request *req) {
-    struct str id = http_cookie(req, STR("session_id"));
-    const struct session *session = db_find_session(db, id, req->received);
-    return session ? session->user : NULL;
+/* Prints why something failed. Returns false, so a function can write `return fail(...);`. */
+static bool fail(const char *action, const char *object, const char *cause) {
+    fprintf(stderr, "server: cannot %s %s: %s\n", action, object, cause);
+    return false;
 }
 
-static void set_session_cookie(struct http_response *res, struct str id, struct str expires) {
-    http_add_field(res, STR("Set-Cookie"), STR("session_id="), id,
+/* ---- The session cookie ---- */
+
+/* What logout sets the cookie to, as the Python original does. */
+#define DELETED_COOKIE STR("DELETED")
+
+static void set_session_cookie(struct http_response *res, struct str token, struct str expires) {
+    http_add_field(res, STR("Set-Cookie"), STR("session_id="), token,
                    STR("; Path=/; HttpOnly; SameSite=Lax"),
                    cookie_is_secure ? STR("; Secure") : STR(""), expires);
+}
+
+/* Returns the user who is logged in, or NULL. */
+static const struct user *current_user(const struct http_request *req) {
+    struct str token = http_find_cookie(req, STR("session_id"));
+    if (token.len == 0) return NULL;
+    const struct session *session = db_use_session(db, token, req->received_at);
+    return session ? session->user : NULL;
 }
 
 /* ---- Handlers ---- */
 
 /* A 401 says how to log in (RFC 9110 section 15.5.2). */
-static int unauthorized(struct http_response *res, struct str message) {
+static int unauthorized(struct http_response *res, const char *message) {
     http_add_field(res, STR("WWW-Authenticate"),
                    STR("Cookie form-action=\"/login\", cookie-name=\"session_id\""));
-    return server_error(res, 401, message);
+    return route_error(res, 401, message);
 }
 
-static int home(const struct http_request *req, struct http_response *res) {
+static int handle_home(const struct http_request *req, struct http_response *res) {
     const struct user *user = current_user(req);
-    if (!user) return unauthorized(res, STR("I can't let you do that"));
+    if (!user) return unauthorized(res, "I can't let you do that");
     text_put(&res->body, STR("{\"message\": \"Hello, "));
     json_escape(&res->body, user->username);
     text_put(&res->body, STR("\"}"));
     return 200;
 }
 
-/* Reads name and password from the body. Returns an empty view, or what is wrong with it. */
-static struct str read_credentials(struct str body, struct text *name, struct text *password) {
+/* Reads the username and the password from the body. Returns NULL, or what is wrong. */
+static const char *parse_credentials(struct str body, struct text *username,
+                                     struct text *password) {
     struct json_member members[] = {{.name = STR("username")}, {.name = STR("password")}};
-    if (body.len == 0) return STR("Please specify username and password");
-    enum json_type type = json_read_object(body, members, 2);
-    if (type == JSON_INVALID) return STR("Expected JSON in request body");
-    if (type != JSON_OBJECT) return STR("Expected a JSON object in request body");
-    if (members[0].type != JSON_STRING || members[1].type != JSON_STRING ||
-        members[0].value.len == 0 || members[1].value.len == 0)
-        return STR("Please specify username and password");
-    json_unescape(name, members[0].value);
-    json_unescape(password, members[1].value);
-    if (name->cut || password->cut) return STR("Username and password have 255 bytes at most");
-    return STR("");
+    struct text *outputs[] = {username, password};
+    if (body.len == 0) return "Please specify username and password";
+    enum json_type type = json_find_members(body, members, 2);
+    if (type == JSON_INVALID) return "Expected JSON in request body";
+    if (type != JSON_OBJECT) return "Expected a JSON object in request body";
+    for (size_t i = 0; i < 2; i++) {
+        if (members[i].type != JSON_STRING || members[i].value.len == 0)
+            return "Please specify username and password";
+        json_unescape(outputs[i], members[i].value);
+    }
+    if (username->truncated || password->truncated)
+        return "The username or the password is longer than 255 bytes";
+    return NULL;
 }
 
-static int too_many_failures(struct http_response *res, unsigned seconds) {
-    char room[16];
-    struct text wait = TEXT(room);
-    text_put_number(&wait, seconds);
-    http_add_field(res, STR("Retry-After"), text_str(&wait));
-    return server_error(res, 429, STR("Too many failed logins, please wait"));
+static int too_many_requests(struct http_response *res, unsigned delay_s) {
+    http_add_field(res, STR("Retry-After"), NUMBER(delay_s));
+    return route_error(res, 429, "Too many failed logins, please wait");
 }
 
 static int log_in(struct http_response *res, struct str username, struct str password,
                   int64_t now) {
-    unsigned wait = db_login_wait(db, username, now);
-    if (wait > 0) return too_many_failures(res, wait);
-    struct user *user = db_find_user(db, username, password, now);
-    if (!user) return unauthorized(res, STR("Invalid username or password"));
+    unsigned delay_s = db_login_delay(db, username, now);
+    if (delay_s > 0) return too_many_requests(res, delay_s);
+    struct user *user = db_authenticate(db, username, password, now);
+    if (!user) return unauthorized(res, "Invalid username or password");
     const struct session *session = db_add_session(db, user, now);
-    struct str id = {session->session_id, DB_SESSION_ID};
-    set_session_cookie(res, id, STR(""));
-    text_add(&res->body, STR("{\"message\": \"Logged in\", \"session_id\": \""), id, STR("\"}"));
+    struct str token = {session->token, DB_TOKEN_LEN};
+    set_session_cookie(res, token, STR(""));
+    text_put_all(&res->body, STR("{\"message\": \"Logged in\", \"session_id\": \""), token,
+                 STR("\"}"));
     return 200;
 }
 
-static int login(const struct http_request *req, struct http_response *res) {
-    char name_room[DB_NAME], password_room[DB_NAME];
-    struct text name = TEXT(name_room), password = TEXT(password_room);
-    struct str wrong = read_credentials(req->body, &name, &password);
-    int status = wrong.len > 0 ? server_error(res, 400, wrong)
-                               : log_in(res, text_str(&name), text_str(&password), req->received);
-    wipe(password.s, password.len);
+static int handle_login(const struct http_request *req, struct http_response *res) {
+    char username_storage[DB_MAX_NAME], password_storage[DB_MAX_NAME];
+    struct text username = TEXT(username_storage), password = TEXT(password_storage);
+    const char *error = parse_credentials(req->body, &username, &password);
+    int status = error ? route_error(res, 400, error)
+                       : log_in(res, text_str(&username), text_str(&password), req->received_at);
+    text_clear(&password);
     return status;
 }
 
-static int logout(const struct http_request *req, struct http_response *res) {
-    struct str id = http_cookie(req, STR("session_id"));
-    if (id.len == 0 || str_equal(id, STR("DELETED"))) {
+static int handle_logout(const struct http_request *req, struct http_response *res) {
+    struct str token = http_find_cookie(req, STR("session_id"));
+    if (token.len == 0 || str_equal(token, DELETED_COOKIE)) {
         text_put(&res->body, STR("{\"message\": \"Not logged in\"}"));
         return 200;
     }
-    db_delete_session(db, id);
-    set_session_cookie(res, STR("DELETED"), STR("; Expires=Thu, 01 Jan 1970 00:00:00 GMT"));
+    db_delete_session(db, token);
+    set_session_cookie(res, DELETED_COOKIE, STR("; Expires=Thu, 01 Jan 1970 00:00:00 GMT"));
     text_put(&res->body, STR("{\"message\": \"logged out\"}"));
     return 200;
 }
 
 /* clang-format off */
 static const struct route routes[] = {
-    {"GET",  "/home",   home},
-    {"POST", "/home",   home},
-    {"POST", "/login",  login},
-    {"POST", "/logout", logout},
+    {"GET",  "/home",   handle_home},
+    {"POST", "/home",   handle_home},
+    {"POST", "/login",  handle_login},
+    {"POST", "/logout", handle_logout},
     {NULL,   NULL,      NULL},
 };
 /* clang-format on */
@@ -136,273 +162,277 @@ static const struct route routes[] = {
 /* ---- Options ---- */
 
 struct options {
-    struct server_options server;
+    const char *address;
+    unsigned port;
+    const char *users_file; /* NULL for the user of the example */
+    size_t max_connections;
+    bool quiet;
     struct db_options db;
-    const char *users_file; /* NULL for the example's user */
 };
 
 static const char usage[] =
     "usage: server [-a ADDRESS] [-p PORT] [-u FILE] [-c CONNECTIONS] [-s SESSIONS]\n"
-    "              [-i IDLE] [-l LIFETIME] [-b FAILURES] [-S] [-q] [-h] [-V]\n"
-    "  -a  address to serve on, or the path of a Unix socket; 0.0.0.0\n"
-    "  -p  port, 0 takes a free one; 8080\n"
-    "  -u  file of users, name:password a line, for its owner's eyes alone; foo:foo\n"
-    "  -c  connections at most; 1024\n"
-    "  -s  sessions at most, shared out evenly among the users; 4096\n"
-    "  -i  seconds that a session lives unused, 0 for ever; 1800\n"
-    "  -l  seconds that a session lives at all, 0 for ever; 28800\n"
-    "  -b  failed logins in a row before a name is slowed, 0 never; 10\n"
-    "  -S  mark the cookie Secure, behind TLS\n"
-    "  -q  no access log\n"
-    "  -h  this help\n"
-    "  -V  the version";
+    "              [-i SECONDS] [-l SECONDS] [-b FAILURES] [-eSqhV]\n"
+    "  -a  address to listen on: IPv4, IPv6, or the path of a Unix socket; 0.0.0.0\n"
+    "  -p  port to listen on, 0 = pick a free one; 8080\n"
+    "  -u  users file with lines of name:password, which only its owner may access; foo:foo\n"
+    "  -c  maximum number of connections; 1024\n"
+    "  -s  maximum number of sessions, shared evenly among the users; 4096\n"
+    "  -i  idle timeout of a session in seconds, 0 = none; 1800\n"
+    "  -l  maximum lifetime of a session in seconds, 0 = none; 28800\n"
+    "  -b  failed logins in a row before a username must wait, 0 = unlimited; 10\n"
+    "  -e  log the SQL statements that the Python original would run, session ids included\n"
+    "  -S  mark the cookie Secure: browsers send it over HTTPS only\n"
+    "  -q  log no requests\n"
+    "  -h  print this help\n"
+    "  -V  print the version\n";
 
-/* Writes a line made of pieces, at most MOST_SAID bytes of each: one of them may be a user's. */
-#define MOST_SAID            1024
-#define say(descriptor, ...) say_all((descriptor), (const struct str[STR_PIECES]){__VA_ARGS__})
-static void say_all(int descriptor, const struct str pieces[STR_PIECES]) {
-    char room[2 * MOST_SAID];
-    struct text line = TEXT(room);
-    for (size_t i = 0; i < STR_PIECES; i++) {
-        size_t len = pieces[i].len < MOST_SAID ? pieces[i].len : MOST_SAID;
-        text_put(&line, (struct str){pieces[i].s, len});
-    }
-    text_put(&line, STR("\n"));
-    for (ssize_t n; line.len > 0; line.s += n, line.len -= (size_t)n)
-        if ((n = write(descriptor, line.s, line.len)) <= 0) return; /* who closed it has no need */
+/* Does not return. */
+static void usage_error(int option, const char *message) {
+    fprintf(stderr, "server: -%c: %s; -h lists the options\n", option, message);
+    exit(2);
 }
 
-static int wrong_usage(char option, struct str what) {
-    say(STDERR_FILENO, STR("server: -"), (struct str){&option, 1}, STR(": "), what,
-        STR("; -h lists the options"));
-    return 2;
-}
-
-static int wrong_number(char option, uint64_t least, uint64_t most) {
-    char room[80];
-    struct text what = TEXT(room);
-    text_put(&what, STR("takes a whole number from "));
-    text_put_number(&what, least);
-    text_put(&what, STR(" to "));
-    text_put_number(&what, most);
-    return wrong_usage(option, text_str(&what));
-}
-
-/* The number `text` says, from `least` to `most`. Any other text ends the program. */
-static uint64_t parse_number(char option, const char *text, uint64_t least, uint64_t most) {
+/* Parses a whole number from `min` to `max`. Anything else ends the program. */
+static uint64_t parse_number(int option, const char *text, unsigned min, unsigned max) {
     uint64_t number = 0;
-    const char *at = text;
-    while (is_digit(*at) && number <= most) number = number * 10 + (uint64_t)(*at++ - '0');
-    if (at == text || *at || number < least || number > most)
-        exit(wrong_number(option, least, most));
+    const char *p = text;
+    char message[64];
+    for (; is_digit(*p) && number <= max; p++) number = number * 10 + (uint64_t)(*p - '0');
+    snprintf(message, sizeof message, "expected a whole number from %u to %u", min, max);
+    if (p == text || *p != '\0' || number < min || number > max) usage_error(option, message);
     return number;
 }
 
-static int64_t parse_seconds(char option, const char *text) {
-    return (int64_t)parse_number(option, text, 0, 1000000000) * DB_SECOND;
+static int64_t parse_seconds(int option, const char *text) {
+    return (int64_t)parse_number(option, text, 0, 1000000000) * NS_PER_S;
 }
 
-/* Ends with what the options so far cost, so that a board can be chosen by it. */
+static void echo(struct str statement, struct str parameter) {
+    log_statement(&access_log, statement, parameter);
+}
+
+/* The memory is printed for the options before -h, so that they can be chosen for a small
+ * computer. */
 static void print_help(const struct options *options) {
-    char room[64];
-    struct text memory = TEXT(room);
-    text_put_number(&memory, server_memory(&options->server) + db_memory(&options->db));
-    text_put(&memory, STR(" bytes, and "));
-    text_put_number(&memory, sizeof(struct user));
-    say(STDOUT_FILENO, STR(usage));
-    say(STDOUT_FILENO, STR("Memory with the options before -h: "), text_str(&memory),
-        STR(" and the name for each user."));
+    uint64_t memory = sizeof access_log + server_memory_size(options->max_connections) +
+                      db_memory_size(&options->db);
+    printf("%sMemory with the options before -h: %llu bytes, and for each user %zu bytes and the "
+           "name.\n",
+           usage, (unsigned long long)memory, sizeof(struct user));
+}
+
+static void parse_option(struct options *options, int option, const char *value) {
+    switch (option) {
+    case 'a':
+        if (!listen_valid_address(value))
+            usage_error('a', "expected an IPv4 or IPv6 address, or a short path with a slash");
+        options->address = value;
+        break;
+    case 'p': options->port = (unsigned)parse_number('p', value, 0, 65535); break;
+    case 'u': options->users_file = value; break;
+    case 'c': options->max_connections = (size_t)parse_number('c', value, 1, 1000000); break;
+    case 's': options->db.max_sessions = (size_t)parse_number('s', value, 1, 100000000); break;
+    case 'i': options->db.idle_timeout = parse_seconds('i', value); break;
+    case 'l': options->db.max_lifetime = parse_seconds('l', value); break;
+    case 'b': options->db.max_failures = (uint32_t)parse_number('b', value, 0, 1000000); break;
+    case 'e': options->db.echo = echo; break;
+    case 'S': cookie_is_secure = true; break;
+    case 'q': options->quiet = true; break;
+    case 'h': print_help(options); exit(0);
+    case 'V': printf("server " VERSION "\n"); exit(0);
+    case ':': usage_error(optopt, "the value is missing"); break;
+    default: usage_error(optopt, "there is no such option"); break;
+    }
 }
 
 static void parse_options(struct options *options, int argc, char **argv) {
     int option;
-    while ((option = getopt(argc, argv, ":a:p:u:c:s:i:l:b:SqhV")) != -1) {
-        switch (option) {
-        case 'a':
-            if (!server_is_address(options->server.address = optarg))
-                exit(wrong_usage('a', STR("takes an IPv4 or IPv6 address, or a short path")));
-            break;
-        case 'p': options->server.port = (unsigned)parse_number('p', optarg, 0, 65535); break;
-        case 'u': options->users_file = optarg; break;
-        case 'c':
-            options->server.connections = (size_t)parse_number('c', optarg, 1, 1000000);
-            break;
-        case 's': options->db.sessions = (size_t)parse_number('s', optarg, 1, 100000000); break;
-        case 'i': options->db.idle = parse_seconds('i', optarg); break;
-        case 'l': options->db.lifetime = parse_seconds('l', optarg); break;
-        case 'b': options->db.failures = (uint32_t)parse_number('b', optarg, 0, 1000000); break;
-        case 'S': cookie_is_secure = true; break;
-        case 'q': options->server.quiet = true; break;
-        case 'h': print_help(options); exit(0);
-        case 'V': say(STDOUT_FILENO, STR("server " VERSION)); exit(0);
-        case ':': exit(wrong_usage((char)optopt, STR("a value is missing")));
-        default: exit(wrong_usage((char)optopt, STR("there is no such option")));
-        }
-    }
-    if (optind < argc) {
-        say(STDERR_FILENO, STR("server: "), str_of(argv[optind]),
-            STR(": only options are taken; -h lists them"));
-        exit(2);
-    }
+    while ((option = getopt(argc, argv, ":a:p:u:c:s:i:l:b:eSqhV")) != -1)
+        parse_option(options, option, optarg);
+    if (optind == argc) return;
+    fprintf(stderr, "server: %s: unexpected argument; -h lists the options\n", argv[optind]);
+    exit(2);
 }
 
-/* ---- The start ---- */
+/* ---- The users file: lines of name:password; blank and # lines are ignored ---- */
 
-static int complain(const char *what, struct str with) {
-    say(STDERR_FILENO, STR("server: cannot "), str_of(what), STR(" "), with, STR(": "),
-        str_of(strerror(errno)));
-    return -1;
-}
-
-/* Closed standard descriptors would be given to sockets, and messages be written into those. */
-static void open_standard_descriptors(void) {
-    int fd;
-    do fd = open("/dev/null", O_RDWR);
-    while (fd >= 0 && fd <= STDERR_FILENO);
-    close(fd);
-}
-
-/* Who closes our output has no need of it, and no server ends for that. */
-static int ignore_broken_pipes(void) {
-    struct sigaction action = {.sa_handler = SIG_IGN};
-    return sigaction(SIGPIPE, &action, NULL) < 0 ? complain("ignore", STR("broken pipes")) : 0;
-}
-
-/* Reads until `text` is full or nothing more comes. Returns false where that fails. */
-static bool read_text(int fd, struct text *text) {
-    ssize_t n = 1;
-    while (n > 0 && text->len < text->room) {
-        n = read(fd, text->s + text->len, text->room - text->len);
-        text->len += n > 0 ? (size_t)n : 0;
-    }
-    return n >= 0;
-}
-
-static int read_secret(unsigned char secret[DB_SECRET]) {
-    static const char source[] = "/dev/urandom";
-    struct text text = {(char *)secret, 0, DB_SECRET, false};
-    int fd = open(source, O_RDONLY);
-    if (fd >= 0) errno = EIO; /* the cause where it ends too soon */
-    bool whole = fd >= 0 && read_text(fd, &text) && text.len == text.room;
-    if (!whole) complain("read", STR(source));
-    close(fd);
-    return whole ? 0 : -1;
-}
-
-/* ---- The file of users: name:password a line; blank lines and lines with # do not count ---- */
-
-static int reject(const char *path, struct str why) {
-    say(STDERR_FILENO, STR("server: "), str_of(path), STR(": "), why);
-    return -1;
-}
-
-/* Reads all of a file that only its owner may read. `text->s` is to be freed, and was a secret. */
-static int open_users(const char *path, struct text *text) {
+/* Reads a file that only its owner may access. Returns NULL, or why it failed. The caller must
+ * clear `text` and free text->s in either case. */
+static const char *read_users_file(int fd, struct text *text) {
     struct stat status;
-    int fd = open(path, O_RDONLY | O_NONBLOCK), result = -1; /* no FIFO makes it wait */
-    if (fd < 0 || fstat(fd, &status) < 0) {
-        complain("read", str_of(path));
-    } else if (!S_ISREG(status.st_mode)) {
-        reject(path, STR("this is no ordinary file"));
-    } else if (status.st_mode & (S_IRWXG | S_IRWXO)) {
-        reject(path, STR("others may read the passwords; chmod 600"));
-    } else {
-        *text = (struct text){malloc((size_t)status.st_size + 1), 0, (size_t)status.st_size, false};
-        result = text->s && read_text(fd, text) ? 0 : complain("read", str_of(path));
-    }
-    close(fd);
-    return result;
+    if (fstat(fd, &status) < 0) return strerror(errno);
+    if (!S_ISREG(status.st_mode)) return "it is not a regular file";
+    if (status.st_mode & (S_IRWXG | S_IRWXO)) return "others may access it; chmod 600";
+    text->cap = (size_t)status.st_size;
+    text->s = malloc(text->cap + 1); /* malloc(0) may return NULL */
+    ssize_t n = text->s ? read(fd, text->s, text->cap) : -1;
+    if (n < 0) return strerror(errno);
+    text->len = (size_t)n;
+    return text->len < text->cap ? "it ended early" : NULL;
 }
 
-/* Adds the user on a line. Returns an empty view, or what is wrong with the line. */
-static struct str add_user(struct str line) {
-    bool colon = memchr(line.s, ':', line.len) != NULL, utf8 = json_is_utf8(line);
-    struct str name = str_cut(&line, ':'), password = line;
-    if (!colon) return STR("there is no colon between name and password");
-    if (name.len == 0 || password.len == 0) return STR("the name or the password is empty");
-    if (name.len > DB_NAME || password.len > DB_NAME)
-        return STR("the name or the password is longer than 255 bytes");
-    if (!utf8) return STR("this is no UTF-8, and nobody could log in with it");
-    errno = 0;
-    if (!db_add_user(db, name, password))
-        return errno ? str_of(strerror(errno)) : STR("this name has a line already");
-    return STR("");
-}
-
-/* Takes the next line off `users`; empty where it holds no user. */
-static struct str cut_line(struct str *users) {
-    struct str line = str_cut(users, '\n');
+/* Removes the next line from `users`. The line is empty if it does not hold a user. */
+static struct str next_line(struct str *users) {
+    struct str line = str_split(users, '\n');
     if (line.len > 0 && line.s[line.len - 1] == '\r') line.len--;
     if (line.len > 0 && line.s[0] == '#') line.len = 0;
     return line;
 }
 
-static int add_users(const char *path, struct str users) {
-    for (uint64_t number = 1; users.len > 0; number++) {
-        char room[20];
-        struct text where = TEXT(room);
-        struct str line = cut_line(&users);
-        if (line.len == 0) continue;
-        struct str wrong = add_user(line);
-        if (wrong.len == 0) continue;
-        text_put_number(&where, number);
-        say(STDERR_FILENO, STR("server: "), str_of(path), STR(":"), text_str(&where), STR(": "),
-            wrong);
-        return -1;
+/* Adds the user on a line. Returns NULL, or what is wrong with the line. */
+static const char *add_user(struct str line) {
+    if (!json_is_utf8(line)) return "it is not UTF-8, so the user could not log in";
+    if (!memchr(line.s, ':', line.len)) return "expected name:password";
+    struct str password = line, username = str_split(&password, ':');
+    if (username.len == 0 || password.len == 0) return "the name or the password is empty";
+    if (username.len > DB_MAX_NAME || password.len > DB_MAX_NAME)
+        return "the name or the password is longer than 255 bytes";
+    errno = 0;
+    if (db_add_user(db, username, password)) return NULL;
+    return errno != 0 ? strerror(errno) : "this name exists already";
+}
+
+/* Creates the tables and adds the users. `path` is for error messages. */
+static bool fill_db(struct db_options *options, const char *path, struct str users) {
+    for (struct str rest = users; rest.len > 0;) options->max_users += next_line(&rest).len > 0;
+    if (options->max_users == 0) return fail("read", path, "there are no users in it");
+    if (options->max_sessions < options->max_users) options->max_sessions = options->max_users;
+    puts("DB: Creating users table in memory...");
+    db = db_create(options);
+    if (!db) return fail("create", "the tables", "out of memory");
+    puts("DB: Adding users...");
+    for (unsigned number = 1; users.len > 0; number++) {
+        struct str line = next_line(&users);
+        const char *error = line.len > 0 ? add_user(line) : NULL;
+        if (!error) continue;
+        fprintf(stderr, "server: %s:%u: %s\n", path, number, error);
+        return false;
     }
-    return 0;
+    return true;
 }
 
-static int fill_db(struct options *options, const char *path, struct str users) {
-    for (struct str rest = users; rest.len > 0;) options->db.users += cut_line(&rest).len > 0;
-    if (options->db.users == 0) return reject(path, STR("no user is in it"));
-    say(STDOUT_FILENO, STR("DB: Creating users table in memory..."));
-    db = db_create(&options->db);
-    if (!db) return complain("keep", STR("so many users and sessions"));
-    say(STDOUT_FILENO, STR("DB: Adding users..."));
-    return add_users(path, users);
-}
-
-static int create_db(struct options *options) {
+static bool open_db(struct options *options) {
+    const char *path = options->users_file;
+    if (!path) return fill_db(&options->db, "the example", STR("foo:foo"));
     struct text users = {NULL, 0, 0, false};
-    if (!options->users_file) return fill_db(options, "the example", STR("foo:foo"));
-    int result = open_users(options->users_file, &users);
-    if (result == 0) result = fill_db(options, options->users_file, text_str(&users));
-    wipe(users.s, users.len);
+    int fd = open(path, O_RDONLY | O_NONBLOCK); /* opening a FIFO must not block */
+    const char *error = fd < 0 ? strerror(errno) : read_users_file(fd, &users);
+    bool success =
+        error ? fail("read", path, error) : fill_db(&options->db, path, text_str(&users));
+    close(fd);
+    text_clear(&users);
     free(users.s);
-    return result;
+    return success;
 }
 
-static int cannot_serve(const struct server_options *options, const char *failed) {
-    char room[160]; /* the path of a Unix socket is shorter */
-    struct text where = TEXT(room);
-    text_put(&where, str_of(options->address));
-    if (!strchr(options->address, '/')) {
-        text_put(&where, STR(", port "));
-        text_put_number(&where, options->port);
-    }
-    return -complain(failed, text_str(&where));
+/* ---- The process: descriptors, random bytes, signals ---- */
+
+/* If one of the descriptors 0 to 2 is closed, a socket would get its number, and messages would be
+ * sent to a client. So the closed ones are opened on /dev/null. */
+static void open_standard_fds(void) {
+    int fd = 0;
+    while (fd >= 0 && fd <= STDERR_FILENO) fd = open("/dev/null", O_RDWR);
+    close(fd);
 }
+
+/* Fills the secret from the system's random source. */
+static bool read_secret(unsigned char secret[DB_SECRET_SIZE]) {
+    static const char path[] = "/dev/urandom";
+    int fd = open(path, O_RDONLY);
+    if (fd >= 0) errno = EIO; /* if it ends early */
+    bool success = (fd >= 0 && read(fd, secret, DB_SECRET_SIZE) == DB_SECRET_SIZE) ||
+                   fail("read", path, strerror(errno));
+    close(fd);
+    return success;
+}
+
+/* Raises the limit on open files so that `max_connections` fit. Returns how many do fit. */
+static size_t raise_fd_limit(size_t max_connections) {
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)max_connections + RESERVED_FDS;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted) return max_connections;
+    struct rlimit raised = {wanted < limit.rlim_max ? wanted : limit.rlim_max, limit.rlim_max};
+    if (setrlimit(RLIMIT_NOFILE, &raised) == 0) limit = raised;
+    if (limit.rlim_cur >= wanted) return max_connections;
+    return limit.rlim_cur > RESERVED_FDS ? (size_t)(limit.rlim_cur - RESERVED_FDS) : 1;
+}
+
+static void on_stop_signal(int number) {
+    (void)number;
+    server_stop(server);
+}
+
+static bool set_handler(int number, void (*handler)(int)) {
+    struct sigaction action = {.sa_handler = handler};
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, number);
+    if (sigaction(number, &action, NULL) == 0 && sigprocmask(SIG_UNBLOCK, &set, NULL) == 0)
+        return true;
+    return fail("handle", "signals", strerror(errno));
+}
+
+/* A closed pipe must not end the server, nor must a log file that has reached its maximum size. */
+static bool ignore_output_signals(void) {
+    return set_handler(SIGPIPE, SIG_IGN) && set_handler(SIGXFSZ, SIG_IGN);
+}
+
+/* SIGINT and SIGTERM stop the server, even if they were ignored or blocked at the start: a shell
+ * ignores SIGINT for `server &` in a script. SIGHUP stops it too, unless it was ignored at the
+ * start, as under nohup. */
+static bool handle_stop_signals(void (*handler)(int)) {
+    struct sigaction hangup;
+    if (sigaction(SIGHUP, NULL, &hangup) < 0) return fail("handle", "signals", strerror(errno));
+    if (hangup.sa_handler != SIG_IGN && !set_handler(SIGHUP, handler)) return false;
+    return set_handler(SIGINT, handler) && set_handler(SIGTERM, handler);
+}
+
+/* A terminal that was stopped with Ctrl-S must not keep the program from ending. */
+static void print_done(void) {
+    struct pollfd output = {STDOUT_FILENO, POLLOUT, 0};
+    if (poll(&output, 1, 0) == 1) puts("Done");
+}
+
+/* ---- Main ---- */
 
 int main(int argc, char **argv) {
     struct options options = {
-        .server = {.address = "0.0.0.0", .port = 8080, .connections = 1024},
-        .db = {.sessions = 4096,
-               .idle = 1800 * DB_SECOND,
-               .lifetime = 28800 * DB_SECOND,
-               .failures = 10},
+        .address = "0.0.0.0",
+        .port = 8080,
+        .max_connections = 1024,
+        .db = {.max_sessions = 4096,
+               .idle_timeout = 1800 * NS_PER_S,
+               .max_lifetime = 28800 * NS_PER_S,
+               .max_failures = 10},
     };
-    open_standard_descriptors();
-    if (ignore_broken_pipes() < 0) return 1;
+    struct listener listener;
+    open_standard_fds();
+    if (!ignore_output_signals()) return 1;
     parse_options(&options, argc, argv);
-    if (read_secret(options.db.secret) < 0 || create_db(&options) < 0) return 1;
-    const char *failed;
-    struct server *server = server_create(&options.server, routes, &failed);
-    if (!server) return cannot_serve(&options.server, failed);
-    say(STDOUT_FILENO, STR("Serving on "), server_name(server), STR("..."));
+    log_open(&access_log, options.quiet);
+    if (!read_secret(options.db.secret) || !open_db(&options)) return 1;
+    options.max_connections = raise_fd_limit(options.max_connections);
+    const char *error = listen_open(&listener, options.address, options.port);
+    if (error) {
+        fail("listen on", listener.name, error);
+        return 1;
+    }
+    server = server_create(&listener, routes, &access_log, options.max_connections);
+    bool ready = server ? handle_stop_signals(on_stop_signal)
+                        : fail("create", "the server", strerror(errno));
+    if (!ready) {
+        listen_close(&listener);
+        return 1;
+    }
+    fflush(stdout); /* what was printed so far comes before the log lines */
+    log_flush(&access_log);
+    printf("Serving on %s...\n", listener.name);
+    fflush(stdout);
     server_run(server);
+    handle_stop_signals(SIG_IGN); /* the handler must not see a server that is destroyed */
     server_destroy(server);
     db_destroy(db);
-    say(STDOUT_FILENO, STR("Done"));
+    print_done();
     return 0;
 }

@@ -1,19 +1,27 @@
 /* db.c - the tables `users` and `user_sessions`, in memory.
  *
- * Users are a linked list in the order of insertion; each user's sessions are another one that hangs
- * from the user. A look-up does not walk them: an index of buckets, picked by a hash, leads to a
- * row in a step or two, however many rows there are.
+ *     users, in the order of insertion        the sessions of one user, by age
  *
- *   - A session's id is a SHA-1 over a secret, the time and the row's number, so it can be neither
- *     guessed nor made up; its own first digits pick the bucket.
- *   - No password is kept, only a SHA-1 over the secret, the name and the password.
- *   - Unknown names and wrong passwords cost the same steps and get the same answer.
- *   - A user may hold rows/users sessions. Over that their own oldest gives way, so that nobody
- *     costs another user a session and the table is never full.
- *   - After some failures in a row a name must wait before it may try again; nothing ever sleeps.
+ *     users_head --> [foo] --> [bar] --> NULL      [foo] <--> [s1] <--> [s4] <--> back to [foo]
+ *                      ^         ^                            ^         ^
+ *     user_buckets   --+---------+   session_buckets   -------+---------+
+ *     by the hash of the username    by the first digits of the token
  *
- * All memory is set aside by db_create and db_add_user; after that nothing is allocated. It never
- * knows HTTP, and it never reads a clock: callers say what time it is.
+ * The list of sessions tells which one is the oldest. A look-up does not walk the lists. It goes
+ * through a hash index of chained buckets, in which hash_next links the rows of a bucket.
+ *
+ *   - The token of a session is a SHA-1 over a secret, the time and the number of the row. So it
+ *     cannot be guessed.
+ *   - No password is stored, only a SHA-1 over the secret, the username and the password.
+ *   - An unknown username and a wrong password take the same steps and get the same response. A
+ *     single login does not tell whether a username exists; thousands of failures can.
+ *   - Each user may have max_sessions / users sessions. Beyond that their own oldest one is
+ *     deleted. So no user can push out another's session, and the table never overflows.
+ *   - After several consecutive failures a username must wait before the next attempt. The server
+ *     never sleeps for that.
+ *
+ * All memory is allocated by db_create and db_add_user. This file knows nothing of HTTP, and it
+ * must not read a clock: callers pass `now`.
  */
 #include "db.h"
 
@@ -21,68 +29,77 @@
 
 struct db {
     struct db_options options;
-    struct user *first, **end; /* the table users, and where its next row is linked in */
+    struct user *users_head, **users_tail; /* *users_tail is where the next row is linked */
     uint32_t user_count;
     uint64_t last_session_id;
-    struct session *free; /* rows of user_sessions that are not in use any more */
-    struct session *rows; /* all of them; from [fresh] on none was ever touched */
-    size_t fresh;
-    struct user **users_by_name; /* buckets, the mask of their number below */
-    struct session **sessions_by_id;
-    size_t user_mask, session_mask;
-    struct counter counters[DB_COUNTERS];
+    struct session *session_rows; /* all rows */
+    size_t first_unused; /* rows from here on were never used, so they take no physical memory */
+    struct session *free_sessions; /* rows that were used before */
+    struct user **user_buckets;
+    struct session **session_buckets;
+    size_t user_mask, session_mask; /* number of buckets - 1 */
+    struct login_failures shared_failures[DB_SHARED_COUNTS];
 };
 
-/* ---- The start and the end ---- */
+/* ---- Echo ---- */
 
-/* How many buckets keep the chains short: a power of two, at least one for each row. */
+/* Reports the SQL statement that the Python original would run. There is no SQL here. */
+static void echo(const struct db *db, struct str statement, struct str parameter) {
+    if (db->options.echo) db->options.echo(statement, parameter);
+}
+
+static struct str token_of(const struct session *session) {
+    return (struct str){session->token, DB_TOKEN_LEN};
+}
+
+/* ---- Create and destroy ---- */
+
+/* Returns a power of two, with at least one bucket for each row: that keeps the chains short. */
 static size_t bucket_count(size_t rows) {
     size_t count = 1;
     while (count < rows) count *= 2;
     return count;
 }
 
-uint64_t db_memory(const struct db_options *options) {
-    uint64_t rows = options->sessions < options->users ? options->users : options->sessions;
-    return sizeof(struct db) + rows * sizeof(struct session) +
-           (uint64_t)bucket_count((size_t)rows) * sizeof(struct session *) +
-           (uint64_t)bucket_count(options->users) * sizeof(struct user *);
+uint64_t db_memory_size(const struct db_options *options) {
+    uint64_t user_buckets = bucket_count(options->max_users);
+    uint64_t session_buckets = bucket_count(options->max_sessions);
+    return sizeof(struct db) + options->max_sessions * (uint64_t)sizeof(struct session) +
+           user_buckets * sizeof(struct user *) + session_buckets * sizeof(struct session *);
 }
 
 struct db *db_create(const struct db_options *options) {
     struct db *db = calloc(1, sizeof *db);
     if (!db) return NULL;
     db->options = *options;
-    db->end = &db->first;
-    if (db->options.sessions < options->users) db->options.sessions = options->users;
-    size_t rows = db->options.sessions;
-    db->user_mask = bucket_count(options->users) - 1;
-    db->session_mask = bucket_count(rows) - 1;
-    db->rows = calloc(rows, sizeof *db->rows);
-    db->users_by_name = calloc(db->user_mask + 1, sizeof(struct user *));
-    db->sessions_by_id = calloc(db->session_mask + 1, sizeof(struct session *));
-    if (!db->rows || !db->users_by_name || !db->sessions_by_id) {
-        db_destroy(db);
-        return NULL;
-    }
-    return db;
+    db->users_tail = &db->users_head;
+    db->user_mask = bucket_count(options->max_users) - 1;
+    db->session_mask = bucket_count(options->max_sessions) - 1;
+    db->session_rows = calloc(options->max_sessions, sizeof *db->session_rows);
+    db->user_buckets = calloc(db->user_mask + 1, sizeof(struct user *));
+    db->session_buckets = calloc(db->session_mask + 1, sizeof(struct session *));
+    if (db->session_rows && db->user_buckets && db->session_buckets) return db;
+    db_destroy(db);
+    return NULL;
 }
 
 void db_destroy(struct db *db) {
-    for (struct user *user = db->first, *next; user; user = next) {
-        next = user->next;
+    while (db->users_head) {
+        struct user *user = db->users_head;
+        db->users_head = user->next;
         free(user);
     }
-    free(db->rows);
-    free(db->users_by_name);
-    free(db->sessions_by_id);
+    free(db->session_rows);
+    free(db->user_buckets);
+    free(db->session_buckets);
     free(db);
 }
 
 /* ---- Hashes ---- */
 
-/* FNV-1a begun at a part of the secret: enough to spread names, and which two share a bucket is not
- * known beforehand. With 64 bits no two names have one hash by chance. */
+/* FNV-1a, seeded with a part of the secret so that a list of usernames that collide cannot be
+ * made in advance. 64 bits make an accidental collision negligible; find_failures relies on
+ * that. */
 static uint64_t hash_name(const struct db *db, struct str name) {
     uint64_t hash;
     memcpy(&hash, db->options.secret, sizeof hash);
@@ -91,195 +108,210 @@ static uint64_t hash_name(const struct db *db, struct str name) {
     return hash ^ hash >> 32;
 }
 
-/* The name's length stands before it, so that no other pair makes the same bytes. */
+/* The length of the name is hashed before the name, so that ("ab", "c") and ("a", "bc") differ. */
 static void hash_password(const struct db *db, struct str name, struct str password,
                           unsigned char digest[SHA1_SIZE]) {
     struct sha1 sha1;
-    unsigned char length = (unsigned char)name.len;
-    sha1_begin(&sha1);
-    sha1_add(&sha1, db->options.secret, DB_SECRET);
-    sha1_add(&sha1, &length, 1);
-    sha1_add(&sha1, name.s, name.len);
-    sha1_add(&sha1, password.s, password.len);
-    sha1_end(&sha1, digest);
+    unsigned char name_len = (unsigned char)name.len;
+    sha1_init(&sha1);
+    sha1_update(&sha1, db->options.secret, DB_SECRET_SIZE);
+    sha1_update(&sha1, &name_len, 1);
+    sha1_update(&sha1, name.s, name.len);
+    sha1_update(&sha1, password.s, password.len);
+    sha1_final(&sha1, digest);
 }
 
-/* The same time is taken wherever two texts differ, so that it tells nothing about the secret one.
- * `len` is a multiple of 4. */
-static bool equal_in_constant_time(const void *a, const void *b, size_t len) {
-    uint32_t differ = 0, x, y;
-    for (size_t i = 0; i < len; i += 4) {
-        memcpy(&x, (const char *)a + i, 4);
-        memcpy(&y, (const char *)b + i, 4);
-        differ |= x ^ y;
-    }
-    return differ == 0;
+/* The time that it takes does not depend on where a and b differ, so it reveals nothing about
+ * them. */
+static bool constant_time_equal(const void *a, const void *b, size_t len) {
+    const unsigned char *x = a, *y = b;
+    unsigned diff = 0;
+    for (size_t i = 0; i < len; i++) diff |= (unsigned)(x[i] ^ y[i]);
+    return diff == 0;
 }
 
 /* ---- users ---- */
 
 bool db_add_user(struct db *db, struct str username, struct str password) {
     uint64_t hash = hash_name(db, username);
-    struct user **bucket = &db->users_by_name[hash & db->user_mask];
-    for (struct user *user = *bucket; user; user = user->chain)
+    struct user **bucket = &db->user_buckets[hash & db->user_mask];
+    for (const struct user *user = *bucket; user; user = user->hash_next)
         if (str_equal(user->username, username)) return false;
-    struct user *user =
-        db->user_count < db->options.users ? calloc(1, sizeof *user + username.len) : NULL;
+    if (db->user_count == db->options.max_users) return false;
+    struct user *user = calloc(1, sizeof *user + username.len);
     if (!user) return false;
     char *name = (char *)(user + 1);
     memcpy(name, username.s, username.len);
     user->username = (struct str){name, username.len};
-    user->counter.name = hash;
     user->id = ++db->user_count;
-    hash_password(db, username, password, user->password);
-    user->chain = *bucket;
+    user->sessions = (struct link){&user->sessions, &user->sessions};
+    user->failures.name_hash = hash;
+    hash_password(db, username, password, user->password_hash);
+    user->hash_next = *bucket;
     *bucket = user;
-    *db->end = user;
-    db->end = &user->next;
+    *db->users_tail = user;
+    db->users_tail = &user->next;
+    echo(db, STR("INSERT INTO users (username, password) VALUES (?, '***')"), username);
     return true;
 }
 
-/* The users in the bucket of this hash or, where there are none, in the next one that has some: so an
- * unknown name, too, waits for memory that was not looked at before. */
-static struct user *find_chain(const struct db *db, uint64_t hash) {
+/* Returns the first user in the bucket of this hash or, if the bucket is empty, in the next one
+ * that is not. So the look-up of an unknown username reads the row of some user too, and takes
+ * about as long as that of a known one. */
+static struct user *first_candidate(const struct db *db, uint64_t hash) {
     size_t bucket = (size_t)hash & db->user_mask;
-    while (db->first && !db->users_by_name[bucket]) bucket = (bucket + 1) & db->user_mask;
-    return db->users_by_name[bucket];
+    while (db->users_head && !db->user_buckets[bucket]) bucket = (bucket + 1) & db->user_mask;
+    return db->user_buckets[bucket];
 }
 
-/* A user's own, or one that names share that nobody has. No name is compared and no walk ends early, so
- * that it takes the same time whether somebody has the name. */
-static struct counter *find_counter(struct db *db, uint64_t hash) {
-    struct counter *counter = &db->counters[hash % DB_COUNTERS];
-    for (struct user *user = find_chain(db, hash); user; user = user->chain)
-        counter = user->counter.name == hash ? &user->counter : counter;
-    return counter;
+/* Returns the failure count of a username: the user's own, or one that unknown usernames share. The
+ * walk does not end early, so it takes about the same time whether the user exists or not. */
+static struct login_failures *find_failures(struct db *db, uint64_t hash) {
+    struct login_failures *failures = &db->shared_failures[hash % DB_SHARED_COUNTS];
+    for (struct user *user = first_candidate(db, hash); user; user = user->hash_next)
+        failures = user->failures.name_hash == hash ? &user->failures : failures;
+    return failures;
 }
 
-/* 1, 2, 4 ... 30 seconds after the latest failure. */
-unsigned db_login_wait(struct db *db, struct str username, int64_t now) {
+/* The delay is 1, 2, 4, 8, 16, 30, 30 ... seconds after the latest failure. */
+unsigned db_login_delay(struct db *db, struct str username, int64_t now) {
     uint64_t hash = hash_name(db, username);
-    uint32_t limit = db->options.failures;
-    const struct counter *counter = find_counter(db, hash);
-    if (limit == 0 || counter->name != hash || counter->failures < limit) return 0;
-    uint32_t over = counter->failures - limit;
-    int64_t until = counter->last + (over < 5 ? 1 << over : 30) * DB_SECOND;
-    return now < until ? (unsigned)((until - now + DB_SECOND - 1) / DB_SECOND) : 0;
+    uint32_t max = db->options.max_failures;
+    const struct login_failures *failures = find_failures(db, hash);
+    if (max == 0 || failures->name_hash != hash || failures->count < max) return 0;
+    uint32_t excess = failures->count - max;
+    int64_t end = failures->last_at + (excess < 5 ? 1 << excess : 30) * NS_PER_S;
+    return now < end ? (unsigned)((end - now + NS_PER_S - 1) / NS_PER_S) : 0;
 }
 
-/* Names that nobody has share counters: the one that fails most holds it, a failure under another
- * takes one off, and at none it changes hands. With hundreds of failures under other names somebody
- * could so find out that nobody has a name; to forget a user's failures no number of them will do. */
-static void count_failure(struct counter *counter, uint64_t hash, int64_t now) {
-    if (counter->name != hash && counter->failures > 0)
-        counter->failures--;
-    else
-        *counter =
-            (struct counter){now, hash, counter->failures + (counter->failures < UINT32_MAX)};
+/* Each user has a count of their own. Unknown usernames share counts, and a count belongs to one
+ * name at a time: a failure of this name increments it, a failure of another name decrements it,
+ * and at 0 the next name takes it over. This is the majority vote of Boyer and Moore. For
+ * example: A fails three times (A:3), B fails (A:2), B fails twice (A:0), B fails (B:1).
+ *
+ * So unknown names are delayed like known ones, in a fixed amount of memory. An attacker who
+ * fails thousands of times under other names can still tell them apart, because that wears down
+ * a shared count and never the count of a user. */
+static void count_failure(struct login_failures *failures, uint64_t hash, int64_t now) {
+    if (failures->name_hash != hash && failures->count > 0) {
+        failures->count--;
+        return;
+    }
+    failures->name_hash = hash;
+    failures->last_at = now;
+    if (failures->count < UINT32_MAX) failures->count++;
 }
 
-/* The name is part of the digest, so no other user's fits. */
-struct user *db_find_user(struct db *db, struct str username, struct str password, int64_t now) {
+/* Usernames are not compared: the name is part of what is hashed, so only the hash of the right
+ * user can match. */
+struct user *db_authenticate(struct db *db, struct str username, struct str password, int64_t now) {
     unsigned char digest[SHA1_SIZE];
     uint64_t hash = hash_name(db, username);
-    struct user *user = find_chain(db, hash);
+    struct user *user = first_candidate(db, hash);
+    echo(db, STR("SELECT * FROM users WHERE username = ? AND password = '***' LIMIT 1"), username);
     hash_password(db, username, password, digest);
-    while (user && !equal_in_constant_time(user->password, digest, sizeof digest))
-        user = user->chain;
+    while (user && !constant_time_equal(user->password_hash, digest, sizeof digest))
+        user = user->hash_next;
     if (user)
-        user->counter.failures = 0;
+        user->failures.count = 0;
     else
-        count_failure(find_counter(db, hash), hash, now);
+        count_failure(find_failures(db, hash), hash, now);
     return user;
 }
 
 /* ---- user_sessions ---- */
 
-/* The first eight digits, their bits mixed by a multiplication. What is no digit leads to some bucket
- * too, and there to no session. */
-static struct session **id_bucket(const struct db *db, const char *session_id) {
+/* The first eight digits choose the bucket. A multiplication mixes their bits. A token that was
+ * made up leads to some bucket too, and is not found there. */
+static struct session **session_bucket(const struct db *db, const char *token) {
     uint64_t digits;
-    memcpy(&digits, session_id, sizeof digits);
-    return &db->sessions_by_id[digits * UINT64_C(0x9e3779b97f4a7c15) >> 32 & db->session_mask];
+    memcpy(&digits, token, sizeof digits);
+    return &db->session_buckets[digits * UINT64_C(0x9e3779b97f4a7c15) >> 32 & db->session_mask];
 }
 
-/* As in the reference a SHA-1 in hexadecimal; over the time, the row's number and the secret. */
-static void make_session_id(const struct db *db, struct session *session) {
-    static const char digits[] = "0123456789abcdef";
+/* A SHA-1 in hexadecimal, as in the Python original; over the secret, the time and the row's id. */
+static void make_token(const struct db *db, struct session *session) {
+    const uint64_t nonce[] = {(uint64_t)session->created_at, session->id};
     unsigned char digest[SHA1_SIZE];
-    const uint64_t once[] = {(uint64_t)session->born, session->id};
     struct sha1 sha1;
-    sha1_begin(&sha1);
-    sha1_add(&sha1, db->options.secret, DB_SECRET);
-    sha1_add(&sha1, once, sizeof once);
-    sha1_end(&sha1, digest);
+    sha1_init(&sha1);
+    sha1_update(&sha1, db->options.secret, DB_SECRET_SIZE);
+    sha1_update(&sha1, nonce, sizeof nonce);
+    sha1_final(&sha1, digest);
     for (size_t i = 0; i < SHA1_SIZE; i++) {
-        session->session_id[2 * i] = digits[digest[i] >> 4];
-        session->session_id[2 * i + 1] = digits[digest[i] & 15];
+        session->token[2 * i] = hex_digit(digest[i] >> 4);
+        session->token[2 * i + 1] = hex_digit(digest[i]);
     }
-    wipe(digest, sizeof digest);
 }
 
-static void end_session(struct db *db, struct session *session) {
-    struct user *user = session->user;
-    struct session **link = id_bucket(db, session->session_id);
-    while (*link != session) link = &(*link)->chain;
-    *link = session->chain;
-    *(session->older ? &session->older->newer : &user->oldest) = session->newer;
-    *(session->newer ? &session->newer->older : &user->newest) = session->older;
-    user->sessions--;
-    *session = (struct session){.chain = db->free}; /* the id is gone from memory */
-    db->free = session;
+/* The token is erased with the rest of the row. */
+static void delete_session(struct db *db, struct session *session) {
+    struct session **place = session_bucket(db, session->token);
+    echo(db, STR("DELETE FROM user_sessions WHERE session_id = ?"), token_of(session));
+    while (*place != session) place = &(*place)->hash_next;
+    *place = session->hash_next;
+    session->by_age.prev->next = session->by_age.next;
+    session->by_age.next->prev = session->by_age.prev;
+    session->user->session_count--;
+    *session = (struct session){.hash_next = db->free_sessions};
+    db->free_sessions = session;
 }
 
-/* The shares of all users together are no more than the rows, so there is one. */
-static struct session *take_row(struct db *db) {
-    struct session *session = db->free;
-    if (!session) return &db->rows[db->fresh++];
-    db->free = session->chain;
+/* Takes a row from the free list. There is always one, because users * share <= rows. */
+static struct session *alloc_session(struct db *db) {
+    struct session *session = db->free_sessions;
+    if (!session) return &db->session_rows[db->first_unused++];
+    db->free_sessions = session->hash_next;
     return session;
 }
 
 const struct session *db_add_session(struct db *db, struct user *user, int64_t now) {
-    if (user->sessions >= db->options.sessions / db->user_count) end_session(db, user->oldest);
-    struct session *session = take_row(db);
+    if (user->session_count >= db->options.max_sessions / db->user_count)
+        delete_session(db, (struct session *)user->sessions.next);
+    struct session *session = alloc_session(db);
     *session = (struct session){
-        .older = user->newest, .user = user, .id = ++db->last_session_id, .born = now, .used = now};
-    make_session_id(db, session);
-    struct session **bucket = id_bucket(db, session->session_id);
-    session->chain = *bucket;
+        .id = ++db->last_session_id, .user = user, .created_at = now, .last_used_at = now};
+    make_token(db, session);
+    struct session **bucket = session_bucket(db, session->token);
+    session->hash_next = *bucket;
     *bucket = session;
-    *(user->newest ? &user->newest->newer : &user->oldest) = session;
-    user->newest = session;
-    user->sessions++;
+    session->by_age = (struct link){user->sessions.prev, &user->sessions};
+    user->sessions.prev->next = &session->by_age;
+    user->sessions.prev = &session->by_age;
+    user->session_count++;
+    echo(db, STR("INSERT INTO user_sessions (session_id) VALUES (?)"), token_of(session));
     return session;
 }
 
-static struct session *find_row(struct db *db, struct str session_id) {
-    if (session_id.len != DB_SESSION_ID) return NULL;
-    struct session *session = *id_bucket(db, session_id.s);
-    while (session && !equal_in_constant_time(session->session_id, session_id.s, DB_SESSION_ID))
-        session = session->chain;
+static struct session *find_session(const struct db *db, struct str token) {
+    echo(db, STR("SELECT * FROM user_sessions WHERE session_id = ? LIMIT 1"), token);
+    if (token.len != DB_TOKEN_LEN) return NULL;
+    struct session *session = *session_bucket(db, token.s);
+    while (session && !constant_time_equal(session->token, token.s, DB_TOKEN_LEN))
+        session = session->hash_next;
     return session;
 }
 
-static bool has_ended(const struct db *db, const struct session *session, int64_t now) {
-    int64_t idle = db->options.idle, lifetime = db->options.lifetime;
-    return (idle > 0 && now - session->used >= idle) ||
-           (lifetime > 0 && now - session->born >= lifetime);
+static bool is_expired(const struct db *db, const struct session *session, int64_t now) {
+    int64_t idle_timeout = db->options.idle_timeout, max_lifetime = db->options.max_lifetime;
+    if (idle_timeout > 0 && now - session->last_used_at >= idle_timeout) return true;
+    return max_lifetime > 0 && now - session->created_at >= max_lifetime;
 }
 
-const struct session *db_find_session(struct db *db, struct str session_id, int64_t now) {
-    struct session *session = find_row(db, session_id);
-    if (session && has_ended(db, session, now)) {
-        end_session(db, session);
+const struct session *db_use_session(struct db *db, struct str token, int64_t now) {
+    struct session *session = find_session(db, token);
+    if (!session) return NULL;
+    if (is_expired(db, session, now)) {
+        delete_session(db, session);
         return NULL;
     }
-    if (session) session->used = now;
+    session->last_used_at = now;
+    echo(db, STR("UPDATE user_sessions SET last_used_at = CURRENT_TIMESTAMP WHERE session_id = ?"),
+         token_of(session));
     return session;
 }
 
-void db_delete_session(struct db *db, struct str session_id) {
-    struct session *session = find_row(db, session_id);
-    if (session) end_session(db, session);
+void db_delete_session(struct db *db, struct str token) {
+    struct session *session = find_session(db, token);
+    if (session) delete_session(db, session);
 }

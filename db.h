@@ -1,78 +1,95 @@
-/* db.h - the tables `users` and `user_sessions`, in memory. See the head of db.c for the rules. */
+/* db.h - the tables `users` and `user_sessions`, in memory. The head of db.c has the rules and a
+ * drawing. */
 #ifndef DB_H
 #define DB_H
 
+#include "clock.h"
 #include "sha1.h"
 #include "str.h"
 
-#define DB_SECRET     32  /* bytes of the secret that all hashes are keyed with */
-#define DB_NAME       255 /* bytes in a user's name or password, at most */
-#define DB_SESSION_ID 40  /* hexadecimal digits in a session's id */
-#define DB_COUNTERS   256 /* counters of failed logins under names that nobody has */
-#define DB_SECOND     INT64_C(1000000000) /* times are in ns, on a clock that only goes forward */
+#define DB_SECRET_SIZE   32  /* bytes of the secret key of all hashes */
+#define DB_MAX_NAME      255 /* bytes in a username or a password */
+#define DB_TOKEN_LEN     40  /* hexadecimal digits in a session_id */
+#define DB_SHARED_COUNTS 256 /* failure counts that unknown usernames share, see count_failure */
 
-/* Failed logins in a row under the name with this hash. */
-struct counter {
-    int64_t last; /* when the latest one was */
-    uint64_t name;
-    uint32_t failures;
+/* Consecutive failed logins for one username. */
+struct login_failures {
+    int64_t last_at; /* when the latest one happened */
+    uint64_t name_hash;
+    uint32_t count;
 };
 
-/* A row of users. */
+/* A link of a circular list. The list of a user's sessions begins and ends at the user, so even an
+ * empty list has a first and a last link, and no case is special. */
+struct link {
+    struct link *prev, *next;
+};
+
+/* A row of `users`. Callers may read `username`; the other columns belong to db.c. */
 struct user {
-    struct user *next;               /* in the table, in the order of insertion */
-    struct user *chain;              /* the next one in this bucket of the index */
-    struct session *oldest, *newest; /* this user's rows of user_sessions */
-    uint32_t id, sessions;           /* the row's number, from 1, and how many sessions there are */
-    unsigned char password[SHA1_SIZE]; /* a keyed hash of name and password */
+    uint32_t id; /* from 1 */
     struct str username;
-    struct counter counter;
+    unsigned char password_hash[SHA1_SIZE]; /* keyed; of name and password */
+    struct login_failures failures;
+    struct user *next;      /* in the order of insertion */
+    struct user *hash_next; /* in the same bucket of the index */
+    struct link sessions;   /* `next` is the oldest session, `prev` the newest */
+    uint32_t session_count;
 };
 
-/* A row of user_sessions. */
+/* A row of `user_sessions`. Callers may read `token` and `user`. */
 struct session {
-    struct session *older, *newer; /* of the same user, in the order of insertion */
-    struct session *chain; /* the next one in this bucket of the index, or in the free list */
+    struct link by_age;       /* among the sessions of the user; must be the first member */
+    uint64_t id;              /* from 1 */
+    char token[DB_TOKEN_LEN]; /* the column session_id, which the cookie holds */
     struct user *user;
-    uint64_t id; /* the row's number, from 1 */
-    int64_t born, used;
-    char session_id[DB_SESSION_ID];
+    int64_t created_at, last_used_at;
+    struct session *hash_next; /* in the same bucket of the index, or in the free list */
 };
 
 struct db_options {
-    unsigned char secret[DB_SECRET]; /* unknown to everybody else, another one at each start */
-    size_t users, sessions;          /* rows; there are never fewer sessions than users */
-    int64_t idle, lifetime;          /* ns that a session lives unused, and at all; 0 is for ever */
-    uint32_t failures;               /* wrong logins in a row before a name is slowed; 0 is never */
+    unsigned char secret[DB_SECRET_SIZE]; /* random, and new at every start */
+    size_t max_users, max_sessions;       /* max_sessions >= max_users */
+    int64_t idle_timeout, max_lifetime;   /* of a session, in ns; 0 = none */
+    /* Consecutive failed logins before a username must wait; 0 = unlimited. */
+    uint32_t max_failures;
+    /* Is called with the SQL statement that the Python original would run, and its parameter.
+     * May be NULL. */
+    void (*echo)(struct str statement, struct str parameter);
 };
 
 struct db;
 
-/* The bytes of memory that db_create takes; db_add_user takes a row and the name for each user. */
-uint64_t db_memory(const struct db_options *options);
+/* Returns the bytes that db_create allocates. Each user takes sizeof(struct user) and the length
+ * of the username in addition. */
+uint64_t db_memory_size(const struct db_options *options);
 
-/* Sets the tables aside. Returns NULL where there is no memory. */
+/* Allocates empty tables. Returns NULL if out of memory. */
 struct db *db_create(const struct db_options *options);
 void db_destroy(struct db *db);
 
-/* Adds a user; a name and a password have 1 to DB_NAME bytes. Returns false where the name is taken
- * or all rows are. All users come before the first session: the shares depend on how many there are. */
+/* Adds a user. Name and password have 1 to DB_MAX_NAME bytes. Returns false if the name exists, the
+ * table is full, or memory is out (only then errno is set). Add all users before the first session:
+ * the share of a user in the sessions depends on the number of users. */
 bool db_add_user(struct db *db, struct str username, struct str password);
 
-/* Seconds that must pass before a login as `username` is looked at again, 0 if none. The name need
- * not exist. */
-unsigned db_login_wait(struct db *db, struct str username, int64_t now);
+/* Returns the seconds to wait before the next login attempt for this username, or 0. The username
+ * need not exist. */
+unsigned db_login_delay(struct db *db, struct str username, int64_t now);
 
-/* The user with this name and password, or NULL; either is counted for db_login_wait. */
-struct user *db_find_user(struct db *db, struct str username, struct str password, int64_t now);
+/* Checks a password. Returns the user, and resets the failures of the username; or returns NULL,
+ * and counts one more failure for it (see db_login_delay). */
+struct user *db_authenticate(struct db *db, struct str username, struct str password, int64_t now);
 
-/* Adds a session of `user`; where the user's share of rows is full, their oldest one ends. */
+/* Adds a session of `user` and returns it. If the user's share of the sessions is used up, the
+ * oldest of their sessions is deleted. */
 const struct session *db_add_session(struct db *db, struct user *user, int64_t now);
 
-/* The session with this id, which is used by that, or NULL. */
-const struct session *db_find_session(struct db *db, struct str session_id, int64_t now);
+/* Finds the session with this token and restarts its idle timeout. Returns NULL if it does not
+ * exist, or has expired; then it is deleted. */
+const struct session *db_use_session(struct db *db, struct str token, int64_t now);
 
-/* Ends the session with this id, if there is one. */
-void db_delete_session(struct db *db, struct str session_id);
+/* Deletes the session with this token, if there is one. */
+void db_delete_session(struct db *db, struct str token);
 
 #endif

@@ -1,530 +1,515 @@
 /* http.c - HTTP/1.1 messages: bytes to request, response to bytes, and cookies.
  *
- * One int holds the parser's three answers, so that a server's whole talk with it is one `if`:
+ * http_parse returns a length, 0 for "incomplete", or minus a status:
  *
- *     req.progress = (struct http_progress){0};
  *     while ((n = http_parse(buf, len, &req)) == 0)
- *         ... read more behind buf[len) ...
+ *         ... append more input to buf[0 .. len) ...
  *     if (n < 0)
- *         ... answer with the status -n and close ...
+ *         ... send an error response with status -n, and close ...
  *     else
- *         ... req is whole, buf[n .. len) is the start of the next one ...
+ *         ... handle req; the next request begins at buf[n] ...
  *
- * The answer depends on the bytes alone, not on how they were split. A head that comes in one piece,
- * as most do, is parsed at once. Of others the end is looked for first; `progress` keeps the parser
- * from reading anything again and again when a request comes byte by byte.
+ * The parser remembers nothing between calls. It begins at the first byte each time, so the
+ * result depends only on the bytes, and not on how they were split into reads. It walks a
+ * request like this:
  *
- * Where RFC 9112 leaves a choice it refuses: two servers in a row that read one message in two ways
- * are how requests are smuggled. It never touches a socket, a clock or the heap.
+ *     method SP target SP version CRLF        parse_request_line
+ *     name ":" OWS value OWS CRLF             parse_field, and parse_known_field for those that
+ *     ... more fields ...                       decide where the request ends
+ *     CRLF                                    validate_head
+ *     |
+ *     +-- Content-Length: n bytes             skip_data
+ *     +-- chunked:                            skip_chunks, later decode_chunks
+ *     |       size [";" extension] CRLF  <-+
+ *     |       data CRLF -------------------+    until a size is 0
+ *     |       trailer fields, CRLF
+ *     +-- neither: no body
+ *
+ * A byte that the grammar does not allow is an error as soon as it arrives. What a target, a
+ * version or a field means is judged at the end of its line, and the fields together at the end
+ * of the head.
+ *
+ * If RFC 9112 allows more than one reading of a request, it is rejected. Requests are smuggled
+ * where two servers in a chain read one message in two ways.
+ *
+ * This file must not touch a socket, a clock or the heap.
  */
 #include "http.h"
 
-/* Classes of bytes; one byte may be in several. */
-enum {
-    T = 1, /* in a token: methods and field names (RFC 9110 section 5.6.2) */
-    U = 2, /* in a request-target (RFC 3986 section 2, where [ and ] are needed for IPv6) */
-    V = 4, /* in a field's value: visible, blank, or over 0x7f (RFC 9110 section 5.5) */
-    H = 8, /* in a host's name (RFC 3986 section 3.2.2) */
-    UV = U | V,
-    TV = T | V,
-    UVH = U | V | H,
-    ALL = T | U | V | H
+/* ---- Bytes ---- */
+
+/* The parts of a request in which a byte may stand. NUL may stand in none: it is the sentinel. */
+enum byte_class {
+    TOKEN = 1,  /* methods and field names (RFC 9110 section 5.6.2) */
+    HOST = 2,   /* host names (RFC 3986 section 3.2.2) */
+    TARGET = 4, /* request-targets (RFC 3986 section 2; brackets are needed for IPv6) */
+    VALUE = 8   /* field values (RFC 9110 section 5.5); a range, so it is not in the table */
 };
 
 /* clang-format off */
-static const unsigned char class[256] = {
-    ['\t'] = V, [' '] = V, ['!'] = ALL, ['"'] = V, ['#'] = TV, ['$'] = ALL, ['%'] = ALL, ['&'] = ALL,
-    ['\''] = ALL, ['('] = UVH, [')'] = UVH, ['*'] = ALL, ['+'] = ALL, [','] = UVH, ['-'] = ALL,
-    ['.'] = ALL, ['/'] = UV, [':'] = UV, [';'] = UVH, ['<'] = V, ['='] = UVH, ['>'] = V, ['?'] = UV,
-    ['@'] = UV, ['['] = UV, ['\\'] = V, [']'] = UV, ['^'] = TV, ['_'] = ALL, ['`'] = TV, ['{'] = V,
-    ['|'] = TV, ['}'] = V, ['~'] = ALL,
+#define HOST_TARGET (HOST | TARGET)
+#define ALL         (TOKEN | HOST | TARGET) /* all but VALUE */
+#define THIRTEEN    ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL
+static const unsigned char byte_classes[256] = {
+    ['a'] = THIRTEEN, THIRTEEN, ['A'] = THIRTEEN, THIRTEEN,
     ['0'] = ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL,
-    ['A'] = ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL,
-            ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL,
-    ['a'] = ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL,
-            ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL,
-#define SIXTEEN V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V
-    [0x80] = SIXTEEN, SIXTEEN, SIXTEEN, SIXTEEN, SIXTEEN, SIXTEEN, SIXTEEN, SIXTEEN
-#undef SIXTEEN
+    ['!'] = ALL, ['$'] = ALL, ['%'] = ALL, ['&'] = ALL, ['\''] = ALL, ['*'] = ALL, ['+'] = ALL,
+    ['-'] = ALL, ['.'] = ALL, ['_'] = ALL, ['~'] = ALL,
+    ['#'] = TOKEN, ['^'] = TOKEN, ['`'] = TOKEN, ['|'] = TOKEN,
+    ['('] = HOST_TARGET, [')'] = HOST_TARGET, [','] = HOST_TARGET, [';'] = HOST_TARGET,
+    ['='] = HOST_TARGET,
+    ['/'] = TARGET, [':'] = TARGET, ['?'] = TARGET, ['@'] = TARGET, ['['] = TARGET, [']'] = TARGET
 };
 /* clang-format on */
 
-static bool is(char byte, int classes) { return class[(unsigned char)byte] & classes; }
-
-/* Names of fields, schemes and options are the same in any case. */
-static inline bool same_name(struct str s, struct str name) {
-    size_t i = 0;
-    if (s.len != name.len) return false;
-    while (i < s.len && (s.s[i] == name.s[i] || lower(s.s[i]) == lower(name.s[i]))) i++;
-    return i == s.len;
+static inline bool in_class(char byte, enum byte_class class) {
+    if (class == VALUE) return ((unsigned char)byte >= 0x20 && byte != 0x7f) || byte == '\t';
+    return byte_classes[(unsigned char)byte] & class;
 }
 
-/* OWS around a value is no part of it (RFC 9110 section 5.5). */
-static struct str trim(struct str s) {
-    const char *end = s.s + s.len;
-    while (s.s < end && (*s.s == ' ' || *s.s == '\t')) s.s++;
-    while (s.s < end && (end[-1] == ' ' || end[-1] == '\t')) end--;
-    return (struct str){s.s, (size_t)(end - s.s)};
-}
-
-/* The length of the text at the start of s[0 .. len), which ends before the first byte that a field's
- * value may not hold. A machine's word at a time as long as no byte in it is below 0x20 or is 0x7f:
- * the highest bit of such a byte is not set, but is once 0x20 is taken off or 1 is added. That is a
- * third of a walk's steps. */
-static size_t text_length(const char *s, size_t len) {
-    const size_t each = SIZE_MAX / 0xff, highest = each * 0x80; /* 0x01 in each byte, and 0x80 */
-    size_t n = 0;
-    for (size_t bytes; len - n >= sizeof bytes; n += sizeof bytes) {
-        memcpy(&bytes, s + n, sizeof bytes);
-        if (((bytes - each * 0x20) | (bytes + each)) & ~bytes & highest) break;
-    }
-    while (n < len && is(s[n], V)) n++;
-    return n;
-}
-
-/* ---- Lines. `*at` walks over bytes of which the last is LF, or the "}" of a JSON body: but for text,
- * which ends before it, no walk steps over these or CR; who has stepped over a line's end looks whether
- * anything follows. ---- */
-
-static struct str take(const char **at, int classes) {
-    const char *from = *at, *to = from;
-    while (is(*to, classes)) to++;
-    *at = to;
-    return (struct str){from, (size_t)(to - from)};
-}
-
-/* The text at the start of what is left, the last byte before `end` left out. */
-static struct str take_text(const char **at, const char *end) {
-    struct str text = {*at, text_length(*at, (size_t)(end - 1 - *at))};
-    *at += text.len;
-    return text;
-}
-
-static bool skip(const char **at, char byte) {
-    if (**at != byte) return false;
-    ++*at;
+/* Names of fields, schemes and options are case-insensitive. */
+static bool equal_ignore_case(struct str a, struct str b) {
+    if (a.len != b.len) return false;
+    for (size_t i = 0; i < a.len; i++)
+        if (a.s[i] != b.s[i] && ascii_lower(a.s[i]) != ascii_lower(b.s[i])) return false;
     return true;
 }
 
-static bool skip_line_end(const char **at) { return skip(at, '\r') && skip(at, '\n'); }
+static bool is_blank(char byte) { return byte == ' ' || byte == '\t'; }
 
-/* The status of a request that fills the buffer and is not over. */
-static int too_large(const struct http_progress *progress) {
-    if (progress->part != HTTP_IN_HEAD) return -413;
-    return progress->line <= 2 ? -414 : -431; /* in the request-line still, or in the fields */
+/* Removes optional whitespace (OWS, RFC 9110 section 5.5) from both ends. */
+static struct str trim_ows(struct str s) {
+    while (s.len > 0 && is_blank(s.s[s.len - 1])) s.len--;
+    while (s.len > 0 && is_blank(s.s[0])) s = str_from(s, 1);
+    return s;
 }
 
-/* Finds the end of the line that begins at progress->line. Returns the line's length with its end,
- * 0 where that has not come yet, or minus a status: a line ends in CRLF, and in nothing less. */
-static int find_line(const char *buf, size_t len, struct http_progress *progress) {
-    const char *end = NULL;
-    if (progress->scanned < len) {
-        end = memchr(buf + progress->scanned, '\n', len - progress->scanned);
-        progress->scanned = end ? (size_t)(end - buf) + 1 : len;
+/* ---- The scanner ----
+ *
+ * The functions below read the input from left to right. Two ideas keep them short:
+ *
+ * A sentinel. *end is a NUL, which no class contains and no function expects. So every loop ends
+ * there by itself, and no loop checks its bounds.
+ *
+ * A result that sticks. When a byte is not what the grammar demands, the result says so, and the
+ * first one stays. What the functions do after that does no harm: they only move towards the
+ * sentinel. So they read like the grammar, and look at the result only before they use what they
+ * have read. */
+
+enum { PARSED = 0, INCOMPLETE = 1 }; /* any other result is minus a status */
+
+struct scanner {
+    const char *start, *at, *end; /* *end is the sentinel */
+    int result;                   /* the first one that is not PARSED stays */
+};
+
+static void stop(struct scanner *in, int result) {
+    if (in->result == PARSED) in->result = result;
+}
+
+/* The byte at in->at does not match. At the sentinel the byte that matches may still come. The
+ * sentinel is recognised by its position: a NUL in the input is an error like any other. */
+static void unexpected(struct scanner *in) { stop(in, in->at == in->end ? INCOMPLETE : -400); }
+
+static void expect(struct scanner *in, const char *text) {
+    for (; *text; text++) {
+        if (*in->at != *text) {
+            unexpected(in);
+            return;
+        }
+        in->at++;
     }
-    if (!end) return len < HTTP_BUFFER ? 0 : too_large(progress);
-    size_t length = progress->scanned - progress->line;
-    return length < 2 || end[-1] != '\r' ? -400 : (int)length;
+}
+
+static inline struct str take_while(struct scanner *in, enum byte_class class) {
+    const char *start = in->at, *at = start;
+    while (in_class(*at, class)) at++;
+    in->at = at;
+    return (struct str){start, (size_t)(at - start)};
+}
+
+/* Like take_while, but there must be at least one byte. */
+static inline struct str take_some(struct scanner *in, enum byte_class class) {
+    struct str taken = take_while(in, class);
+    if (taken.len == 0) unexpected(in);
+    return taken;
+}
+
+/* Skips `len` bytes of any value. */
+static void skip_data(struct scanner *in, size_t len) {
+    if (len > HTTP_BUFFER_SIZE - (size_t)(in->at - in->start))
+        stop(in, -413);
+    else if (len > (size_t)(in->end - in->at))
+        stop(in, INCOMPLETE);
+    else
+        in->at += len;
+}
+
+/* ---- The request-line ---- */
+
+/* Returns whether every "%" begins an escape of two digits (RFC 3986 section 2.1) other than
+ * %00. */
+static bool has_valid_escapes(struct str s) {
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.s[i] != '%') continue;
+        if (s.len - i < 3 || hex_value(s.s[i + 1]) < 0 || hex_value(s.s[i + 2]) < 0) return false;
+        if (s.s[i + 1] == '0' && s.s[i + 2] == '0') return false;
+    }
+    return true;
+}
+
+/* Returns whether `s` is host [ ":" port ] (RFC 3986 section 3.2) without user information. An
+ * empty host is valid. An IPv6 literal is only checked for the characters that it may contain. */
+static bool is_authority(struct str s) {
+    size_t i = 0;
+    if (s.len > 0 && s.s[0] == '[') {
+        i++;
+        while (i < s.len && (hex_value(s.s[i]) >= 0 || s.s[i] == ':' || s.s[i] == '.')) i++;
+        if (i < 2 || i == s.len || s.s[i] != ']') return false;
+        i++;
+    } else {
+        while (i < s.len && in_class(s.s[i], HOST)) i++;
+    }
+    if (i < s.len && s.s[i] == ':') {
+        i++;
+        while (i < s.len && is_digit(s.s[i])) i++;
+    }
+    return i == s.len && has_valid_escapes(s);
+}
+
+/* Splits the target into path and query. The forms are those of RFC 9112 section 3.2 that an origin
+ * server knows: origin-form, absolute-form, whose authority replaces the Host field and must not be
+ * empty, and, for OPTIONS, asterisk-form. */
+static void parse_target(struct scanner *in, struct http_request *req, struct str target) {
+    const struct str scheme = STR("http://");
+    struct str rest = target;
+    bool valid = target.len > 0 && target.s[0] == '/';
+    if (target.len > scheme.len && equal_ignore_case((struct str){target.s, scheme.len}, scheme)) {
+        rest = str_from(target, scheme.len);
+        while (rest.len > 0 && rest.s[0] != '/' && rest.s[0] != '?') rest = str_from(rest, 1);
+        req->host = (struct str){target.s + scheme.len, target.len - scheme.len - rest.len};
+        valid = req->host.len > 0 && req->host.s[0] != ':' && is_authority(req->host);
+    }
+    if (str_equal(target, STR("*"))) valid = str_equal(req->method, STR("OPTIONS"));
+    req->path = str_split(&rest, '?');
+    req->query = rest;
+    if (req->path.len == 0) req->path = STR("/");
+    if (!valid || !has_valid_escapes(req->path)) stop(in, -400);
+}
+
+static char take_digit(struct scanner *in) {
+    char digit = *in->at;
+    if (is_digit(digit))
+        in->at++;
+    else
+        unexpected(in);
+    return digit;
+}
+
+static void parse_request_line(struct scanner *in, struct http_request *req) {
+    const char *start = in->at;
+    req->method = take_some(in, TOKEN);
+    expect(in, " ");
+    struct str target = take_some(in, TARGET);
+    expect(in, " HTTP/");
+    char major = take_digit(in);
+    expect(in, ".");
+    char minor = take_digit(in);
+    struct str line = {start, (size_t)(in->at - start)};
+    expect(in, "\r\n");
+    if (in->result != PARSED) return;
+    req->request_line = line;
+    req->minor_version = minor > '0'; /* later versions are 1.1 to us (RFC 9110 section 2.5) */
+    if (major != '1') stop(in, -505);
+    parse_target(in, req, target);
+}
+
+/* ---- The fields that decide where a request ends and what becomes of the connection ---- */
+
+/* Exactly one; optional in HTTP/1.0 (RFC 9112 section 3.2). */
+static void parse_host(struct scanner *in, struct http_request *req, struct str value) {
+    if (req->has_host || !is_authority(value)) stop(in, -400);
+    if (!req->host.s) req->host = value; /* it is set already by an absolute-form target */
+    req->has_host = true;
+}
+
+/* Digits and nothing else (RFC 9110 section 8.6). A number above the size of the buffer does not
+ * grow any further, because it is too large already; so it cannot overflow. */
+static void parse_content_length(struct scanner *in, struct http_request *req, struct str value) {
+    if (req->has_content_length || value.len == 0) stop(in, -400);
+    for (size_t i = 0; i < value.len; i++) {
+        if (!is_digit(value.s[i])) stop(in, -400);
+        if (req->content_length <= HTTP_BUFFER_SIZE)
+            req->content_length = req->content_length * 10 + (size_t)(value.s[i] - '0');
+    }
+    req->has_content_length = true;
+}
+
+/* The only coding that is supported is chunked (RFC 9112 section 6.1). */
+static void parse_transfer_encoding(struct scanner *in, struct http_request *req,
+                                    struct str value) {
+    if (req->has_transfer_encoding) stop(in, -400);
+    req->has_transfer_encoding = true;
+    req->chunked = equal_ignore_case(value, STR("chunked"));
+}
+
+/* A list of options (RFC 9110 section 7.6.1), whose empty elements are ignored (section 5.6.1). */
+static void parse_connection(struct http_request *req, struct str value) {
+    while (value.len > 0) {
+        struct str option = trim_ows(str_split(&value, ','));
+        if (equal_ignore_case(option, STR("close"))) req->connection_close = true;
+        if (equal_ignore_case(option, STR("keep-alive"))) req->connection_keep_alive = true;
+    }
+}
+
+/* 100-continue is the only expectation that is defined; HTTP/1.0 has none (RFC 9110 section
+ * 10.1.1). */
+static void parse_expect(struct scanner *in, struct http_request *req, struct str value) {
+    req->expects_continue = req->minor_version > 0;
+    if (req->expects_continue && !equal_ignore_case(value, STR("100-continue"))) stop(in, -417);
+}
+
+static void parse_known_field(struct scanner *in, struct http_request *req, struct str name,
+                              struct str value) {
+    if (equal_ignore_case(name, STR("Host"))) parse_host(in, req, value);
+    if (equal_ignore_case(name, STR("Content-Length"))) parse_content_length(in, req, value);
+    if (equal_ignore_case(name, STR("Transfer-Encoding"))) parse_transfer_encoding(in, req, value);
+    if (equal_ignore_case(name, STR("Connection"))) parse_connection(req, value);
+    if (equal_ignore_case(name, STR("Expect"))) parse_expect(in, req, value);
 }
 
 /* ---- The head ---- */
 
-/* Every "%" begins an escape of two digits (RFC 3986 section 2.1), and none stands for NUL. */
-static bool has_valid_escapes(struct str s) {
-    const char *end = s.s + s.len;
-    while ((s.s = memchr(s.s, '%', (size_t)(end - s.s)))) {
-        if (end - s.s < 3 || hex(s.s[1]) < 0 || hex(s.s[2]) < 0) return false;
-        if (s.s[1] == '0' && s.s[2] == '0') return false;
-        s.s += 3;
+/* field-name ":" OWS field-value OWS CRLF (RFC 9112 section 5). Whitespace before the colon and
+ * folded lines are rejected, because a line must begin with a token. */
+static struct http_field parse_field(struct scanner *in) {
+    struct http_field field;
+    field.name = take_some(in, TOKEN);
+    expect(in, ":");
+    field.value = trim_ows(take_while(in, VALUE));
+    expect(in, "\r\n");
+    return field;
+}
+
+static void parse_fields(struct scanner *in, struct http_request *req) {
+    while (in->result == PARSED && *in->at != '\r') {
+        struct http_field field = parse_field(in);
+        if (req->field_count == HTTP_MAX_FIELDS) stop(in, -431);
+        if (in->result != PARSED) return;
+        req->fields[req->field_count++] = field;
+        parse_known_field(in, req, field.name, field.value);
     }
-    return true;
+    expect(in, "\r\n");
 }
 
-/* host [ ":" port ] as in RFC 3986 section 3.2, without user information; empty is valid. Of what
- * stands in brackets only the bytes are checked. */
-static bool is_authority(struct str s) {
-    const char *at = s.s, *end = s.s + s.len;
-    if (at < end && *at == '[') {
-        do at++;
-        while (at < end && (hex(*at) >= 0 || *at == ':' || *at == '.'));
-        if (at == end || at - s.s < 2 || *at++ != ']') return false;
-    } else {
-        while (at < end && is(*at, H)) at++;
-    }
-    if (at < end && *at++ != ':') return false;
-    while (at < end && is_digit(*at)) at++;
-    return at == end && has_valid_escapes(s);
+/* Checks the combination of the fields: RFC 9112 sections 3.2 and 6.3. A body that is too large is
+ * rejected here already, so that no 100 (Continue) asks for it. */
+static void validate_head(struct scanner *in, const struct http_request *req) {
+    bool http_1_0 = req->minor_version == 0;
+    if (!http_1_0 && !req->has_host) stop(in, -400);
+    if (req->has_transfer_encoding && (req->has_content_length || http_1_0)) stop(in, -400);
+    if (req->has_transfer_encoding && !req->chunked) stop(in, -501);
+    if (req->content_length > HTTP_BUFFER_SIZE - req->head_len) stop(in, -413);
 }
 
-/* The forms of RFC 9112 section 3.2 that an origin server knows: origin-form, absolute-form, whose
- * authority counts in place of Host, and asterisk-form for OPTIONS. */
-static int split_target(struct http_request *req, struct str target) {
-    const struct str scheme = STR("http://");
-    if (str_equal(target, STR("*")) && str_equal(req->method, STR("OPTIONS"))) {
-        req->path = target;
-        return 0;
-    }
-    if (target.len > scheme.len && same_name((struct str){target.s, scheme.len}, scheme)) {
-        size_t end = scheme.len;
-        while (end < target.len && target.s[end] != '/' && target.s[end] != '?') end++;
-        req->host = (struct str){target.s + scheme.len, end - scheme.len};
-        if (req->host.len == 0 || req->host.s[0] == ':' || !is_authority(req->host)) return -400;
-        target = (struct str){target.s + end, target.len - end};
-    } else if (target.s[0] != '/') {
-        return -400;
-    }
-    req->path = str_cut(&target, '?');
-    req->query = target;
-    if (req->path.len == 0) req->path = STR("/");
-    return has_valid_escapes(req->path) ? 0 : -400;
-}
-
-/* "HTTP/" DIGIT "." DIGIT; a minor version above 1 is understood as 1 (RFC 9110 section 2.5). */
-static int parse_version(const char **at, const char *end, struct http_request *req) {
-    const char *s = *at;
-    if (end - s < 8 || memcmp(s, "HTTP/", 5) != 0) return -400;
-    if (!is_digit(s[5]) || s[6] != '.' || !is_digit(s[7])) return -400;
-    *at += 8;
-    req->minor = s[7] > '0';
-    return s[5] == '1' ? 0 : -505;
-}
-
-static int parse_request_line(const char **at, const char *end, struct http_request *req) {
-    const char *start = *at;
-    req->method = take(at, T);
-    if (req->method.len == 0 || !skip(at, ' ')) return -400;
-    struct str target = take(at, U);
-    if (target.len == 0 || !skip(at, ' ')) return -400;
-    int status = parse_version(at, end, req);
-    req->line = (struct str){start, (size_t)(*at - start)};
-    if (!skip_line_end(at)) return -400;
-    return status < 0 ? status : split_target(req, target);
-}
-
-/* field-name ":" OWS field-value OWS (RFC 9112 section 5). No white space stands before the colon
- * and no line is folded: the first byte of a line is in a name. */
-static int parse_field(const char **at, const char *end, struct http_field *field) {
-    field->name = take(at, T);
-    if (field->name.len == 0 || !skip(at, ':')) return -400;
-    field->value = trim(take_text(at, end));
-    return skip_line_end(at) ? 0 : -400;
-}
-
-/* ---- Fields that say where the message ends and what becomes of the connection ---- */
-
-/* RFC 9112 section 3.2: one, or none in HTTP/1.0. */
-static int read_host(struct http_request *req, struct str value) {
-    if (req->has_host || !is_authority(value)) return -400;
-    req->has_host = true;
-    if (!req->host.s) /* an absolute-form target has told it already */
-        req->host = value;
-    return 0;
-}
-
-/* RFC 9110 section 8.6: digits, nothing else. What is larger than a buffer is as good as the
- * largest number: that keeps the sum from overflowing. */
-static int read_content_length(struct http_request *req, struct str value) {
-    if (req->has_length || value.len == 0) return -400;
-    for (size_t i = 0; i < value.len; i++) {
-        if (!is_digit(value.s[i])) return -400;
-        if (req->length <= HTTP_BUFFER) req->length = req->length * 10 + (size_t)(value.s[i] - '0');
-    }
-    req->has_length = true;
-    return 0;
-}
-
-/* RFC 9112 section 6.1: `chunked` alone is understood. */
-static int read_transfer_encoding(struct http_request *req, struct str value) {
-    if (req->has_coding) return -400;
-    req->has_coding = true;
-    req->chunked = same_name(value, STR("chunked"));
-    return 0;
-}
-
-/* RFC 9110 section 7.6.1; empty items of a list count for nothing (section 5.6.1). */
-static int read_connection(struct http_request *req, struct str value) {
-    while (value.len) {
-        struct str option = trim(str_cut(&value, ','));
-        req->saw_close |= same_name(option, STR("close"));
-        req->saw_keep_alive |= same_name(option, STR("keep-alive"));
-    }
-    return 0;
-}
-
-/* RFC 9110 section 10.1.1: `100-continue` is the one expectation there is, and HTTP/1.0 has none. */
-static int read_expect(struct http_request *req, struct str value) {
-    req->expects = req->minor > 0;
-    return !req->expects || same_name(value, STR("100-continue")) ? 0 : -417;
-}
-
-static int read_known_field(struct http_request *req, const struct http_field *field) {
-    static const struct {
-        struct str name;
-        int (*read)(struct http_request *, struct str value);
-    } known[] = {
-        {STR_INIT("Host"), read_host},
-        {STR_INIT("Content-Length"), read_content_length},
-        {STR_INIT("Transfer-Encoding"), read_transfer_encoding},
-        {STR_INIT("Connection"), read_connection},
-        {STR_INIT("Expect"), read_expect},
-    };
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (same_name(field->name, known[i].name)) return known[i].read(req, field->value);
-    return 0;
-}
-
-/* What the fields mean together: RFC 9112 sections 3.2, 6.3 and 9.3. */
-static int judge_head(struct http_request *req) {
-    if (req->minor > 0 && !req->has_host) return -400;
-    if (req->has_coding && (req->has_length || req->minor == 0)) return -400;
-    if (req->has_coding && !req->chunked) return -501;
-    if (req->length > HTTP_BUFFER - req->progress.head) return -413;
-    req->keep_alive = !req->saw_close && (req->minor > 0 || req->saw_keep_alive);
-    return 0;
-}
-
-static void forget(struct http_request *req) {
-    req->query = req->host = (struct str){NULL, 0};
-    req->field_count = req->length = 0;
-    req->has_host = req->has_length = req->has_coding = req->chunked = false;
-    req->expects = req->saw_close = req->saw_keep_alive = false;
-}
-
-/* Parses the head at the start of buf[0 .. len), whose last byte is LF or "}". Returns 0, or minus a
- * status: a head that is not whole fails too. */
-static int parse_head(const char *buf, size_t len, struct http_request *req) {
-    const char *at = buf, *end = buf + len;
-    forget(req);
-    /* One empty line before the request-line is ignored (RFC 9112 section 2.2). */
-    if (*at == '\r' && (!skip_line_end(&at) || at == end)) return -400;
-    int status = parse_request_line(&at, end, req);
-    while (status == 0 && at < end && *at != '\r') {
-        if (req->field_count == HTTP_FIELDS) return -431;
-        struct http_field *field = &req->fields[req->field_count++];
-        status = parse_field(&at, end, field);
-        if (status == 0) status = read_known_field(req, field);
-    }
-    if (status < 0) return status;
-    if (at == end || !skip_line_end(&at)) return -400;
-    req->progress.head = (size_t)(at - buf);
-    return judge_head(req);
+static void parse_head(struct scanner *in, struct http_request *req) {
+    parse_request_line(in, req);
+    parse_fields(in, req);
+    if (in->result != PARSED) return;
+    req->head_len = (size_t)(in->at - in->start);
+    validate_head(in, req);
+    if (in->result != PARSED) return;
+    bool persistent = req->minor_version > 0 || req->connection_keep_alive;
+    req->keep_alive = persistent && !req->connection_close; /* RFC 9112 section 9.3 */
+    req->send_continue = req->expects_continue && (req->chunked || req->content_length > 0);
 }
 
 /* ---- The body ---- */
 
-/* chunk-size [ chunk-ext ] CRLF (RFC 9112 section 7.1). Blanks before the extension are refused, as
- * not all parsers read them in one way. Returns the size, or minus a status. */
-static int parse_chunk_line(const char **at, const char *end) {
+/* chunk-size [ chunk-ext ] CRLF (RFC 9112 section 7.1). Whitespace before the extension is
+ * rejected, because parsers disagree about it. Returns the size; one that is too large does not
+ * overflow. */
+static size_t parse_chunk_line(struct scanner *in) {
     size_t size = 0;
-    const char *first = *at;
-    for (int digit; (digit = hex(**at)) >= 0; ++*at)
-        if (size <= HTTP_BUFFER) size = size * 16 + (size_t)digit;
-    if (*at == first) return -400;
-    if (**at == ';') take_text(at, end);
-    if (!skip_line_end(at)) return -400;
-    return size <= HTTP_BUFFER ? (int)size : -413;
+    const char *start = in->at;
+    for (int digit; (digit = hex_value(*in->at)) >= 0; in->at++)
+        if (size <= HTTP_BUFFER_SIZE) size = size * 16 + (size_t)digit;
+    if (in->at == start) unexpected(in);
+    if (*in->at == ';') take_while(in, VALUE);
+    expect(in, "\r\n");
+    return size;
 }
 
-/* Parses the head at the start of buf[0 .. len) and steps over it; of a body whose length it tells the
- * end is known then. Returns 0, or minus a status. */
-static int begin_body(const char *buf, size_t len, struct http_request *req) {
-    struct http_progress *progress = &req->progress;
-    int status = parse_head(buf, len, req);
-    if (status < 0) return status;
-    progress->part = req->chunked ? HTTP_IN_CHUNK_SIZE : HTTP_IN_BODY;
-    progress->line = progress->scanned = progress->head + req->length;
-    req->awaits_continue = req->expects && (req->chunked || req->length > 0);
-    return 0;
-}
-
-/* Steps over one line, n bytes from progress->line on, and over the data it announces. Returns 0, or
- * minus a status. */
-static int step_over_line(const char *buf, int n, struct http_request *req) {
-    struct http_progress *progress = &req->progress;
-    const char *at = buf + progress->line, *end = at + n;
-    struct http_field trailer;
-    progress->line = progress->scanned;
-    switch (progress->part) {
-    case HTTP_IN_HEAD: /* an empty line ends it, but for one in front */
-        return n == 2 && at > buf ? begin_body(buf, progress->line, req) : 0;
-    case HTTP_IN_CHUNK_SIZE: {
-        int size = parse_chunk_line(&at, end);
-        if (size < 0) return size;
-        progress->part = size > 0 ? HTTP_IN_CHUNK_END : HTTP_IN_TRAILER;
-        progress->line = progress->scanned += (size_t)size;
-        return progress->line > HTTP_BUFFER ? -413 : 0;
+/* Checks all chunks and the trailer fields, which are dropped (RFC 9110 section 6.5.1). */
+static void skip_chunks(struct scanner *in) {
+    for (size_t size; (size = parse_chunk_line(in)) > 0 && in->result == PARSED;) {
+        skip_data(in, size);
+        expect(in, "\r\n");
     }
-    case HTTP_IN_CHUNK_END: progress->part = HTTP_IN_CHUNK_SIZE; return n == 2 ? 0 : -400;
-    default: /* a trailer is checked and dropped (RFC 9110 section 6.5.1) */
-        if (n > 2) return parse_field(&at, end, &trailer);
-        progress->part = HTTP_IN_BODY;
-        return 0;
-    }
+    while (in->result == PARSED && *in->at != '\r') parse_field(in);
+    expect(in, "\r\n");
 }
 
-/* Moves the data of all chunks together, to where the first one begins. They were checked before. */
-static struct str join_chunks(char *body, const char *end) {
+/* Moves the data of all chunks together. There is no sentinel at `end`, the end of the request, but
+ * the chunks are known to be valid, so no loop goes beyond the last one. */
+static struct str decode_chunks(char *body, const char *end) {
+    struct scanner in = {body, body, end, PARSED};
     char *to = body;
-    const char *at = body;
-    for (int size; (size = parse_chunk_line(&at, end)) > 0; at += size + 2) {
-        memmove(to, at, (size_t)size);
+    for (size_t size; (size = parse_chunk_line(&in)) > 0;) {
+        memmove(to, in.at, size);
         to += size;
+        in.at += size + strlen("\r\n");
     }
     return (struct str){body, (size_t)(to - body)};
 }
 
-int http_parse(char *buf, size_t len, struct http_request *req) {
-    struct http_progress *progress = &req->progress;
-    bool resumed = progress->part != HTTP_IN_HEAD;
-    int n;
-    req->awaits_continue = false;
-    /* Most heads come in one piece, alone or with a body of JSON, and are parsed at once. Where that
-     * fails it may be for what is still to come, so all others are looked at again once their end is
-     * found. */
-    if (progress->scanned == 0 && len > 0 && (buf[len - 1] == '\n' || buf[len - 1] == '}'))
-        begin_body(buf, len, req);
-    while (progress->part != HTTP_IN_BODY) {
-        if ((n = find_line(buf, len, progress)) <= 0) return n;
-        if ((n = step_over_line(buf, n, req)) < 0) return n;
-    }
-    if (len < progress->line) return 0;
-    if (resumed) /* what an earlier call parsed may lie elsewhere by now */
-        parse_head(buf, progress->head, req);
-    char *body = buf + progress->head;
-    req->body =
-        req->chunked ? join_chunks(body, buf + progress->line) : (struct str){body, req->length};
-    n = (int)progress->line;
-    *progress = (struct http_progress){0};
+/* ---- The request ---- */
+
+size_t http_empty_lines_len(const char *buf, size_t len) {
+    size_t n = 0;
+    while (len - n >= 2 && buf[n] == '\r' && buf[n + 1] == '\n') n += 2;
     return n;
 }
 
-/* ---- What handlers ask of a request ---- */
+/* The status for a request that is incomplete although the buffer is full, by where it ended. */
+static int too_large_status(const struct http_request *req) {
+    if (req->request_line.len == 0) return -414;
+    return req->head_len == 0 ? -431 : -413;
+}
 
-void http_decode_path(struct http_request *req) {
-    struct str path = req->path;
-    if (!memchr(path.s, '%', path.len)) return;
-    char *to = (char *)path.s; /* a view into the caller's buffer, which is there to be changed */
-    req->path.len = 0;
-    for (size_t i = 0; i < path.len; i++) {
-        char byte = path.s[i];
-        if (byte == '%') {
-            int decoded = hex(path.s[i + 1]) * 16 + hex(path.s[i + 2]);
-            if (decoded != '/') byte = (char)decoded, i += 2;
-        }
-        to[req->path.len++] = byte;
+int http_parse(char *buf, size_t len, struct http_request *req) {
+    struct scanner in = {buf, buf, buf + len, PARSED};
+    buf[len] = '\0';
+    memset(req, 0, offsetof(struct http_request, fields)); /* field_count says which are valid */
+    if (len == 1 && buf[0] == '\r') return 0;              /* the first half of an empty line */
+    parse_head(&in, req);
+    if (req->chunked)
+        skip_chunks(&in);
+    else
+        skip_data(&in, req->content_length);
+    if (in.result == INCOMPLETE) return len < HTTP_BUFFER_SIZE ? 0 : too_large_status(req);
+    if (in.result != PARSED) return in.result;
+    char *body = buf + req->head_len;
+    req->body = req->chunked ? decode_chunks(body, in.at) : (struct str){body, req->content_length};
+    return (int)(in.at - buf);
+}
+
+/* ---- What the rest of the program asks of a request ---- */
+
+void http_decode_path(struct text *out, struct str path) {
+    while (path.len > 0) {
+        size_t len = 0; /* of what comes before the next escape */
+        while (len < path.len && path.s[len] != '%') len++;
+        text_put(out, (struct str){path.s, len});
+        path = str_from(path, len);
+        if (path.len == 0) return;
+        char byte = (char)(hex_value(path.s[1]) * 16 + hex_value(path.s[2]));
+        text_put(out, byte == '/' ? (struct str){path.s, 3} : (struct str){&byte, 1});
+        path = str_from(path, 3);
     }
 }
 
-struct str http_field(const struct http_request *req, struct str name) {
+struct str http_find_field(const struct http_request *req, struct str name) {
     for (size_t i = 0; i < req->field_count; i++)
-        if (same_name(req->fields[i].name, name)) return req->fields[i].value;
+        if (equal_ignore_case(req->fields[i].name, name)) return req->fields[i].value;
     return (struct str){NULL, 0};
 }
 
-struct str http_cookie(const struct http_request *req, struct str name) {
+struct str http_find_cookie(const struct http_request *req, struct str name) {
     struct str found = {NULL, 0};
     for (size_t i = 0; i < req->field_count; i++) {
+        if (!equal_ignore_case(req->fields[i].name, STR("Cookie"))) continue;
         struct str pairs = req->fields[i].value;
-        if (!same_name(req->fields[i].name, STR("Cookie"))) continue;
-        while (pairs.len) {
-            struct str value = str_cut(&pairs, ';'), pair = value, key = str_cut(&value, '=');
-            if (key.len < pair.len && str_equal(trim(key), name)) found = trim(value);
+        while (pairs.len > 0) {
+            struct str pair = str_split(&pairs, ';');
+            if (!memchr(pair.s, '=', pair.len)) continue;
+            struct str key = str_split(&pair, '=');
+            if (str_equal(trim_ows(key), name)) found = trim_ows(pair);
         }
     }
     return found;
 }
 
-bool http_is_cross_site(const struct http_request *req) {
-    struct str site = http_field(req, STR("Sec-Fetch-Site"));
+bool http_is_cross_origin(const struct http_request *req) {
+    struct str site = http_find_field(req, STR("Sec-Fetch-Site"));
+    struct str origin = http_find_field(req, STR("Origin"));
     if (site.s) return !str_equal(site, STR("same-origin")) && !str_equal(site, STR("none"));
-    struct str origin = http_field(req, STR("Origin"));
     if (!origin.s) return false;
-    for (size_t i = 1; i + 3 <= origin.len; i++) /* scheme "://" host [ ":" port ] (RFC 6454) */
-        if (memcmp(origin.s + i, "://", 3) == 0)
-            return !same_name((struct str){origin.s + i + 3, origin.len - i - 3}, req->host);
-    return true;
+    struct str scheme =
+        str_split(&origin, ':'); /* "://" host [ ":" port ] (RFC 6454 section 6.2) */
+    bool valid = scheme.len > 0 && origin.len > 2 && memcmp(origin.s, "//", 2) == 0;
+    return !valid || !equal_ignore_case(str_from(origin, 2), req->host);
 }
 
-/* ---- Numbers ---- */
+/* ---- Statuses ---- */
 
-void text_put_number(struct text *text, uint64_t number) {
-    char digits[20]; /* strlen("18446744073709551615") */
-    size_t at = sizeof digits;
-    do digits[--at] = (char)('0' + number % 10);
-    while (number /= 10);
-    text_put(text, (struct str){digits + at, sizeof digits - at});
+/* `refusal` is the message for a request that the server refuses before it reaches a handler. */
+static const struct status {
+    int code;
+    const char *reason, *refusal;
+} statuses[] = {
+    {200, "OK", ""},
+    {400, "Bad Request", "This is not a valid HTTP/1.1 request"},
+    {401, "Unauthorized", ""},
+    {403, "Forbidden", ""},
+    {404, "Not Found", ""},
+    {405, "Method Not Allowed", ""},
+    {408, "Request Timeout", "The request was not completed in time"},
+    {413, "Content Too Large", "The request is too large"},
+    {414, "URI Too Long", "The request-target is too long"},
+    {417, "Expectation Failed", "The only expectation supported is 100-continue"},
+    {429, "Too Many Requests", ""},
+    {431, "Request Header Fields Too Large", "The header fields are too large"},
+    {500, "Internal Server Error", ""},
+    {501, "Not Implemented", "The only transfer coding supported is chunked"},
+    {505, "HTTP Version Not Supported", "The server supports HTTP/1.0 and HTTP/1.1"},
+    {0, "", ""}, /* any other */
+};
+
+static const struct status *find_status(int code) {
+    const struct status *status = statuses;
+    while (status->code != code && status->code != 0) status++;
+    return status;
 }
 
-void text_put_hex(struct text *text, unsigned number) {
-    char digits[2 * sizeof number];
-    size_t at = sizeof digits;
-    do digits[--at] = "0123456789abcdef"[number & 15];
-    while (number >>= 4);
-    text_put(text, (struct str){digits + at, sizeof digits - at});
-}
+const char *http_reason(int status) { return find_status(status)->reason; }
+
+const char *http_refusal(int status) { return find_status(status)->refusal; }
 
 /* ---- Responses ---- */
 
-void http_begin_response(struct http_response *res, const struct http_request *req) {
+void http_response_init(struct http_response *res, const struct http_request *req) {
+    res->status = 0;
     res->close = !req->keep_alive;
-    res->keep_alive = req->keep_alive && req->minor == 0;
-    res->no_content = str_equal(req->method, STR("HEAD"));
-    res->extra = TEXT(res->extra_room);
-    res->body = TEXT(res->body_room);
+    res->keep_alive = req->keep_alive && req->minor_version == 0;
+    res->omit_body = str_equal(req->method, STR("HEAD"));
+    res->extra_fields = TEXT(res->extra_fields_storage);
+    res->body = TEXT(res->body_storage);
 }
 
-void http_add_pieces(struct http_response *res, struct str name,
-                     const struct str value[STR_PIECES]) {
-    struct text *extra = &res->extra;
-    size_t start = extra->len;
-    text_put(extra, name);
-    text_put(extra, STR(": "));
-    size_t from = extra->len;
-    text_put_all(extra, value);
-    while ((from += text_length(extra->s + from, extra->len - from)) < extra->len)
-        extra->s[from] = ' ';
-    text_put(extra, STR("\r\n"));
-    if (!extra->cut) return;
-    wipe(extra->s + start, extra->len - start);
-    extra->len = start;
-    extra->cut = false;
+void http_add_field_pieces(struct http_response *res, struct str name,
+                           const struct str value[TEXT_MAX_PIECES]) {
+    struct text *fields = &res->extra_fields;
+    size_t value_start = fields->len + name.len + strlen(": "), len = value_start;
+    for (size_t i = 0; i < TEXT_MAX_PIECES; i++) len += value[i].len;
+    if (len + strlen("\r\n") > fields->cap) return;
+    text_put_all(fields, name, STR(": "));
+    text_put_pieces(fields, value);
+    for (size_t i = value_start; i < len; i++)
+        if (!in_class(fields->s[i], VALUE)) fields->s[i] = ' ';
+    text_put(fields, STR("\r\n"));
 }
 
-struct str http_status(int status) {
-    switch (status) {
-    case 200: return STR("200 OK");
-    case 400: return STR("400 Bad Request");
-    case 401: return STR("401 Unauthorized");
-    case 403: return STR("403 Forbidden");
-    case 404: return STR("404 Not Found");
-    case 405: return STR("405 Method Not Allowed");
-    case 408: return STR("408 Request Timeout");
-    case 413: return STR("413 Content Too Large");
-    case 414: return STR("414 URI Too Long");
-    case 417: return STR("417 Expectation Failed");
-    case 429: return STR("429 Too Many Requests");
-    case 431: return STR("431 Request Header Fields Too Large");
-    case 501: return STR("501 Not Implemented");
-    case 505: return STR("505 HTTP Version Not Supported");
-    default: return STR("500 Internal Server Error");
-    }
-}
-
-void http_write(struct text *out, const struct http_response *res, struct str date) {
-    text_put(out, STR("HTTP/1.1 "));
-    text_put(out, http_status(res->status));
-    text_put(out, STR("\r\nDate: "));
-    text_put(out, date);
-    text_put(
-        out,
-        STR("\r\nContent-Type: application/json\r\nCache-Control: no-store\r\nContent-Length: "));
-    text_put_number(out, res->body.len);
+void http_format_response(struct text *out, const struct http_response *res, struct str date) {
+    text_put_all(out, STR("HTTP/1.1 "), NUMBER((uint64_t)res->status), STR(" "),
+                 str_of(http_reason(res->status)), STR("\r\n"));
+    if (date.len > 0) text_put_all(out, STR("Date: "), date, STR("\r\n"));
+    text_put_all(out, STR("Content-Type: application/json\r\nCache-Control: no-store\r\n"),
+                 STR("Content-Length: "), NUMBER(res->body.len), STR("\r\n"));
     if (res->close)
-        text_put(out, STR("\r\nConnection: close"));
+        text_put(out, STR("Connection: close\r\n"));
     else if (res->keep_alive)
-        text_put(out, STR("\r\nConnection: keep-alive"));
-    text_put(out, STR("\r\n"));
-    text_put(out, text_str(&res->extra));
-    text_put(out, STR("\r\n"));
-    if (!res->no_content) text_put(out, text_str(&res->body));
+        text_put(out, STR("Connection: keep-alive\r\n"));
+    text_put_all(out, text_str(&res->extra_fields), STR("\r\n"));
+    if (!res->omit_body) text_put(out, text_str(&res->body));
 }

@@ -1,299 +1,318 @@
-/* json.c - a minimal JSON tokenizer and string writer (RFC 8259).
+/* json.c - a minimal JSON tokenizer, a grammar check, and a string writer (RFC 8259).
+ *
+ * To read an object:
  *
  *     struct json_member name = {.name = STR("username")};
- *     if (json_read_object(body, &name, 1) == JSON_OBJECT && name.type == JSON_STRING)
+ *     if (json_find_members(body, &name, 1) == JSON_OBJECT && name.type == JSON_STRING)
  *         json_unescape(&out, name.value);
  *
- * or token by token, for a handler that reads arrays:
+ * To read anything else, check the whole text first, and then walk its tokens:
  *
- *     json_begin(&json, text);
- *     while ((type = json_next(&json, &value)) > JSON_END)
- *         ...
+ *     if (json_check(text) == JSON_ARRAY) {
+ *         json_init(&json, text);
+ *         while ((type = json_next(&json, &value)) != JSON_END)
+ *             ...
+ *     }
  *
- * Nothing may be believed of a text before JSON_END has come: only then was all of it checked.
- * Beyond RFC 8259 it refuses escapes that name half of a surrogate pair, and a depth over
- * JSON_DEPTH. It never allocates and never recurses: what is open is a bit for each depth.
+ * Two rules are stricter than RFC 8259: an escape must not name half of a surrogate pair, and
+ * nesting is limited to JSON_MAX_DEPTH, which also limits the recursion of json_check.
+ *
+ * This file must not touch the heap.
  */
 #include "json.h"
 
-void json_begin(struct json *json, struct str text) {
-    *json = (struct json){.at = text.s, .end = text.s + text.len};
-}
-
 /* ---- UTF-8 and escapes ---- */
 
-/* The length of the UTF-8 sequence at the start of `at`, 0 where there is none (RFC 3629 section 4). */
-static size_t utf8_length(const char *at, const char *end) {
-    const unsigned char *byte = (const unsigned char *)at;
-    size_t room = (size_t)(end - at), len = byte[0] < 0xe0 ? 2 : byte[0] < 0xf0 ? 3 : 4;
-    unsigned char least = 0x80, most = 0xbf; /* of the second byte */
-    if (byte[0] < 0x80) return 1;
-    if (byte[0] < 0xc2 || byte[0] > 0xf4 || room < len) return 0;
-    if (byte[0] == 0xe0) least = 0xa0; /* overlong below */
-    if (byte[0] == 0xed) most = 0x9f;  /* surrogates above */
-    if (byte[0] == 0xf0) least = 0x90; /* overlong below */
-    if (byte[0] == 0xf4) most = 0x8f;  /* over U+10FFFF above */
-    if (byte[1] < least || byte[1] > most) return 0;
-    for (size_t i = 2; i < len; i++)
-        if (byte[i] < 0x80 || byte[i] > 0xbf) return 0;
+/* Decodes the UTF-8 sequence at `at`, where there is at least one byte. Returns its length and
+ * stores the code point in `*code`, or returns 0 if it is invalid (RFC 3629): cut short, longer
+ * than needed, a surrogate, or above U+10FFFF. */
+static size_t decode_utf8(const char *at, const char *end, long *code) {
+    static const long min[] = {0, 0, 0x80, 0x800, 0x10000}; /* the least code point by length */
+    unsigned char first = (unsigned char)at[0];
+    size_t len = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+    if ((first >= 0x80 && first < 0xc0) || first > 0xf7 || (size_t)(end - at) < len) return 0;
+    *code = len == 1 ? first : first & (0x7f >> len);
+    for (size_t i = 1; i < len; i++) {
+        if ((at[i] & 0xc0) != 0x80) return 0;
+        *code = *code << 6 | (at[i] & 0x3f);
+    }
+    if (*code < min[len] || *code > 0x10ffff || (*code >= 0xd800 && *code <= 0xdfff)) return 0;
     return len;
 }
 
 bool json_is_utf8(struct str s) {
-    const char *end = s.s + s.len;
-    for (size_t n; s.s < end; s.s += n)
-        if ((n = utf8_length(s.s, end)) == 0) return false;
+    long code;
+    const char *at = s.s, *end = s.s + s.len;
+    while (at < end) {
+        size_t len = decode_utf8(at, end, &code);
+        if (len == 0) return false;
+        at += len;
+    }
     return true;
 }
 
-/* The number of the four hexadecimal digits at `at`, or -1. */
+/* Returns the value of the four hexadecimal digits at `at`, or -1. */
 static long parse_hex4(const char *at, const char *end) {
     long number = 0;
     if (end - at < 4) return -1;
     for (int i = 0; i < 4; i++) {
-        int digit = hex(at[i]);
+        int digit = hex_value(at[i]);
         if (digit < 0) return -1;
         number = number * 16 + digit;
     }
     return number;
 }
 
-static bool in_range(long number, long from, long to) { return number >= from && number <= to; }
+static bool is_low_surrogate(long code) { return code >= 0xdc00 && code <= 0xdfff; }
 
-/* The length of the escape at `at`, which begins with a backslash, and its code point; 0 where it is
- * none. */
+/* The letters of the short escapes, and the characters that they stand for (RFC 8259 section 7).
+ * The slash is first, because json_escape does not use its escape. */
+static const char escape_letters[] = "/\"\\bfnrt", escape_values[] = "/\"\\\b\f\n\r\t";
+
+/* Parses the escape at `at`, which begins with a backslash. Returns its length and stores the code
+ * point in `*code`, or returns 0 if it is invalid. */
 static size_t parse_escape(const char *at, const char *end, long *code) {
-    static const char letters[] = "\"\\/bfnrt", meant[] = "\"\\/\b\f\n\r\t";
     if (end - at < 2) return 0;
     if (at[1] != 'u') {
-        const char *letter = memchr(letters, at[1], sizeof letters - 1);
-        *code = letter ? meant[letter - letters] : -1;
-        return letter ? 2 : 0;
+        const char *letter = memchr(escape_letters, at[1], sizeof escape_letters - 1);
+        if (!letter) return 0;
+        *code = (unsigned char)escape_values[letter - escape_letters];
+        return 2;
     }
     *code = parse_hex4(at + 2, end);
-    if (*code < 0 || in_range(*code, 0xdc00, 0xdfff)) return 0;
-    if (!in_range(*code, 0xd800, 0xdbff)) return 6;
-    /* the first of a surrogate pair: only its second may follow (section 7) */
-    long second = end - at >= 12 && at[6] == '\\' && at[7] == 'u' ? parse_hex4(at + 8, end) : -1;
-    if (!in_range(second, 0xdc00, 0xdfff)) return 0;
-    *code = 0x10000 + ((*code - 0xd800) << 10) + (second - 0xdc00);
+    if (*code < 0 || is_low_surrogate(*code)) return 0;
+    if (*code < 0xd800 || *code > 0xdbff) return 6;
+    /* Only the other half of the surrogate pair may follow (section 7). */
+    if (end - at < 12 || at[6] != '\\' || at[7] != 'u') return 0;
+    long low = parse_hex4(at + 8, end);
+    if (!is_low_surrogate(low)) return 0;
+    *code = 0x10000 + ((*code - 0xd800) << 10) + (low - 0xdc00);
     return 12;
 }
 
 /* ---- Tokens ---- */
 
-/* Nothing is left to be read then, and no token comes any more. */
-static enum json_type invalid(struct json *json) {
-    json_begin(json, (struct str){json->end, 0});
-    return JSON_INVALID;
+void json_init(struct json_reader *json, struct str text) {
+    *json = (struct json_reader){text.s, text.s + text.len};
 }
 
-/* Steps over `byte` where it is the next one. */
-static bool skip(struct json *json, char byte) {
-    if (json->at == json->end || *json->at != byte) return false;
+static bool at_end(const struct json_reader *json) { return json->at == json->end; }
+
+/* Skips the next byte if it is `byte`, and returns whether it was. */
+static bool skip(struct json_reader *json, char byte) {
+    if (at_end(json) || *json->at != byte) return false;
     json->at++;
     return true;
 }
 
-static bool is_space(char byte) {
-    return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
+static void skip_whitespace(struct json_reader *json) {
+    while (!at_end(json) && memchr(" \t\n\r", *json->at, 4)) json->at++;
 }
 
-static void skip_space(struct json *json) {
-    while (json->at < json->end && is_space(*json->at)) json->at++;
+/* Skips digits, and returns whether there was at least one. */
+static bool skip_digits(struct json_reader *json) {
+    const char *start = json->at;
+    while (!at_end(json) && is_digit(*json->at)) json->at++;
+    return json->at > start;
 }
 
-/* Whether there is a digit; all that follow one another are stepped over. */
-static bool skip_digits(struct json *json) {
-    const char *first = json->at;
-    while (json->at < json->end && is_digit(*json->at)) json->at++;
-    return json->at > first;
-}
-
-/* What follows the opening quote. */
-static enum json_type read_string(struct json *json, struct str *value) {
-    const char *at = json->at, *end = json->end;
+static bool skip_string(struct json_reader *json) {
     long code;
-    for (size_t n; at < end && *at != '"'; at += n) {
-        n = is_plain(*at) ? 1 : *at == '\\' ? parse_escape(at, end, &code) : utf8_length(at, end);
-        if (n == 0 || (unsigned char)*at < 0x20) return invalid(json);
+    json->at++; /* the opening quote */
+    while (!skip(json, '"')) {
+        if (at_end(json) || (unsigned char)*json->at < 0x20) return false;
+        size_t len = *json->at == '\\' ? parse_escape(json->at, json->end, &code)
+                                       : decode_utf8(json->at, json->end, &code);
+        if (len == 0) return false;
+        json->at += len;
     }
-    if (at == end) return invalid(json);
-    *value = (struct str){json->at, (size_t)(at - json->at)};
-    json->at = at + 1;
-    return JSON_STRING;
+    return true;
 }
 
-/* [ "-" ] int [ frac ] [ exp ] (section 6); a zero in front is a number of its own, and what follows it
- * is wrong there. */
-static enum json_type read_number(struct json *json, struct str *value) {
-    const char *first = json->at;
+/* [ "-" ] int [ frac ] [ exp ] (section 6). A leading zero ends the number, so the 1 of `01` is a
+ * token of its own, which the grammar rejects. */
+static bool skip_number(struct json_reader *json) {
     skip(json, '-');
-    bool valid = skip(json, '0') || skip_digits(json);
-    if (skip(json, '.')) valid = skip_digits(json) && valid;
-    if (skip(json, 'e') || skip(json, 'E')) {
-        if (!skip(json, '+')) skip(json, '-');
-        valid = skip_digits(json) && valid;
-    }
-    *value = (struct str){first, (size_t)(json->at - first)};
-    return valid ? JSON_NUMBER : invalid(json);
+    if (!skip(json, '0') && !skip_digits(json)) return false;
+    if (skip(json, '.') && !skip_digits(json)) return false;
+    if (!skip(json, 'e') && !skip(json, 'E')) return true;
+    if (!skip(json, '+')) skip(json, '-');
+    return skip_digits(json);
 }
 
-static enum json_type read_literal(struct json *json, struct str *value) {
-    static const struct {
-        struct str text;
-        enum json_type type;
-    } literals[] = {{STR_INIT("true"), JSON_TRUE},
-                    {STR_INIT("false"), JSON_FALSE},
-                    {STR_INIT("null"), JSON_NULL}};
-    for (size_t i = 0; i < sizeof literals / sizeof *literals; i++) {
-        *value = (struct str){json->at, literals[i].text.len};
-        if ((size_t)(json->end - json->at) >= value->len && str_equal(*value, literals[i].text)) {
-            json->at += value->len;
-            return literals[i].type;
+static bool skip_literal(struct json_reader *json, const char *literal) {
+    while (*literal && skip(json, *literal)) literal++;
+    return *literal == '\0';
+}
+
+/* Skips a token, of which there is at least the first byte. Returns whether it is valid. */
+static bool skip_token(struct json_reader *json) {
+    char first = *json->at;
+    switch (first) {
+    case '{':
+    case '}':
+    case '[':
+    case ']':
+    case ':':
+    case ',': return skip(json, first);
+    case '"': return skip_string(json);
+    case 't': return skip_literal(json, "true");
+    case 'f': return skip_literal(json, "false");
+    case 'n': return skip_literal(json, "null");
+    default: return skip_number(json);
+    }
+}
+
+enum json_type json_next(struct json_reader *json, struct str *value) {
+    skip_whitespace(json);
+    const char *start = json->at;
+    *value = (struct str){start, 0};
+    if (at_end(json)) return JSON_END;
+    if (!skip_token(json)) {
+        json->at = start; /* so that JSON_INVALID is returned again */
+        return JSON_INVALID;
+    }
+    value->len = (size_t)(json->at - start);
+    if (*start == JSON_STRING) *value = (struct str){start + 1, value->len - 2};
+    return is_digit(*start) || *start == '-' ? JSON_NUMBER : (enum json_type) * start;
+}
+
+/* ---- The grammar ---- */
+
+static bool is_scalar(enum json_type type) {
+    return type == JSON_STRING || type == JSON_NUMBER || type == JSON_TRUE || type == JSON_FALSE ||
+           type == JSON_NULL;
+}
+
+/* Skips the rest of a value whose first token was `type`. Returns whether the value is valid.
+ * `depth` is the number of containers around it.
+ *
+ *     value  = "{" [ member *( "," member ) ] "}"
+ *            / "[" [ value *( "," value ) ] "]"
+ *            / string / number / true / false / null
+ *     member = string ":" value
+ */
+static bool skip_value(struct json_reader *json, enum json_type type, unsigned depth) {
+    struct str value;
+    if (is_scalar(type)) return true;
+    if ((type != JSON_OBJECT && type != JSON_ARRAY) || depth == JSON_MAX_DEPTH) return false;
+    enum json_type end = type == JSON_OBJECT ? JSON_OBJECT_END : JSON_ARRAY_END;
+    enum json_type next = json_next(json, &value);
+    if (next == end) return true;
+    for (;;) {
+        if (type == JSON_OBJECT) {
+            if (next != JSON_STRING || json_next(json, &value) != JSON_COLON) return false;
+            next = json_next(json, &value);
         }
+        if (!skip_value(json, next, depth + 1)) return false;
+        next = json_next(json, &value);
+        if (next == end) return true;
+        if (next != JSON_COMMA) return false;
+        next = json_next(json, &value);
     }
-    return invalid(json);
 }
 
-static enum json_type enter(struct json *json, enum json_type type) {
-    if (json->depth == JSON_DEPTH) return invalid(json);
-    uint32_t bit = UINT32_C(1) << json->depth++;
-    json->objects = type == JSON_OBJECT ? json->objects | bit : json->objects & ~bit;
-    json->after_value = false;
-    return type;
+enum json_type json_check(struct str text) {
+    struct json_reader json;
+    struct str value;
+    json_init(&json, text);
+    enum json_type type = json_next(&json, &value);
+    bool valid = skip_value(&json, type, 0) && json_next(&json, &value) == JSON_END;
+    return valid ? type : JSON_INVALID;
 }
 
-/* Whether what is open is an object; something is. */
-static bool in_object(const struct json *json) { return json->objects >> (json->depth - 1) & 1; }
+/* ---- Members of an object ---- */
 
-static enum json_type leave(struct json *json) {
-    enum json_type type = in_object(json) ? JSON_OBJECT_END : JSON_ARRAY_END;
-    json->depth--;
-    json->after_value = true;
-    return type;
+/* Compares a string as written with `name`. Only one with a backslash must be decoded. */
+static bool string_equals(struct str string, struct str name) {
+    char storage[JSON_MAX_NAME];
+    struct text decoded = TEXT(storage);
+    if (!memchr(string.s, '\\', string.len)) return str_equal(string, name);
+    json_unescape(&decoded, string);
+    return !decoded.truncated && str_equal(text_str(&decoded), name);
 }
 
-static enum json_type read_value(struct json *json, struct str *value) {
-    json->after_name = false;
-    json->after_value = true;
-    if (skip(json, '{')) return enter(json, JSON_OBJECT);
-    if (skip(json, '[')) return enter(json, JSON_ARRAY);
-    if (skip(json, '"')) return read_string(json, value);
-    bool number = json->at < json->end && (is_digit(*json->at) || *json->at == '-');
-    return number ? read_number(json, value) : read_literal(json, value);
+enum json_type json_find_members(struct str text, struct json_member members[], size_t count) {
+    struct json_reader json;
+    struct str name, value;
+    for (size_t i = 0; i < count; i++) members[i].type = JSON_INVALID;
+    enum json_type root = json_check(text);
+    if (root != JSON_OBJECT) return root;
+    json_init(&json, text);
+    json_next(&json, &value); /* the opening brace */
+    do {
+        if (json_next(&json, &name) != JSON_STRING) break; /* the object is empty */
+        json_next(&json, &value);                          /* the colon */
+        enum json_type type = json_next(&json, &value);
+        for (size_t i = 0; i < count; i++) {
+            if (!string_equals(name, members[i].name)) continue;
+            members[i].type = type;
+            members[i].value = value;
+        }
+        skip_value(&json, type, 1);
+    } while (json_next(&json, &value) == JSON_COMMA);
+    return root;
 }
 
-static enum json_type read_name(struct json *json, struct str *value) {
-    if (!skip(json, '"') || read_string(json, value) != JSON_STRING) return invalid(json);
-    skip_space(json);
-    json->after_name = true;
-    return skip(json, ':') ? JSON_NAME : invalid(json);
-}
+/* ---- Strings ---- */
 
-enum json_type json_next(struct json *json, struct str *value) {
-    *value = (struct str){json->at, 0};
-    skip_space(json);
-    if (json->depth == 0 && json->after_value)
-        return json->at == json->end ? JSON_END : invalid(json);
-    if (json->depth > 0 && !json->after_name) {
-        bool object = in_object(json), comma = json->after_value && skip(json, ',');
-        if (comma) skip_space(json);
-        if (!comma && skip(json, object ? '}' : ']')) return leave(json);
-        if (json->after_value && !comma) return invalid(json);
-        json->after_value = false;
-        if (object) return read_name(json, value);
-    }
-    return read_value(json, value);
-}
-
-/* ---- Objects and strings ---- */
-
-/* Appends a code point in UTF-8. */
+/* Appends a code point in UTF-8 (RFC 3629 section 3). */
 static void put_utf8(struct text *out, long code) {
     size_t len = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-    char bytes[4] = {(char)code};
-    for (size_t i = len - 1; i > 0; i--, code >>= 6) bytes[i] = (char)(0x80 | (code & 0x3f));
-    if (len > 1) bytes[0] = (char)(0xf00 >> len | code);
+    static const unsigned char lead[] = {0, 0, 0xc0, 0xe0, 0xf0}; /* by the length */
+    char bytes[4];
+    for (size_t i = len - 1; i > 0; i--) {
+        bytes[i] = (char)(0x80 | (code & 0x3f));
+        code >>= 6;
+    }
+    bytes[0] = (char)(lead[len] | code);
     text_put(out, (struct str){bytes, len});
 }
 
 void json_unescape(struct text *out, struct str value) {
-    const char *end = value.s + value.len;
-    while (value.len > 0) {
-        text_put(out, str_cut(&value, '\\'));
-        if (value.len == 0) return;
-        long code; /* of an escape: its backslash was cut off, and more follows */
-        size_t n = parse_escape(value.s - 1, end, &code) - 1;
+    const char *at = value.s, *end = value.s + value.len;
+    while (at < end) {
+        const char *start = at;
+        while (at < end && *at != '\\') at++;
+        text_put(out, (struct str){start, (size_t)(at - start)});
+        if (at == end) return;
+        long code = 0;
+        at += parse_escape(at, end, &code); /* it is valid, because json_next has checked it */
         put_utf8(out, code);
-        value = (struct str){value.s + n, value.len - n};
     }
 }
 
-/* Whether the string `value` says `name`, with whatever escapes it is written: an escape is longer than
- * what it stands for. */
-static bool says(struct str value, struct str name) {
-    char room[JSON_NAME_SIZE];
-    struct text plain = TEXT(room);
-    if (value.len <= name.len) return str_equal(value, name);
-    json_unescape(&plain, value);
-    return !plain.cut && str_equal(text_str(&plain), name);
-}
-
-enum json_type json_read_object(struct str text, struct json_member members[], size_t count) {
-    struct json json;
-    struct str value;
-    json_begin(&json, text);
-    for (size_t i = 0; i < count; i++) members[i].type = JSON_INVALID;
-    enum json_type whole = json_next(&json, &value), type = whole;
-    while (type > JSON_END) {
-        type = json_next(&json, &value);
-        if (type != JSON_NAME || json.depth > 1) continue;
-        struct str name = value;
-        type = json_next(&json, &value);
-        for (size_t i = 0; i < count; i++)
-            if (says(name, members[i].name))
-                members[i] = (struct json_member){members[i].name, type, value};
-    }
-    return type == JSON_END ? whole : JSON_INVALID;
-}
-
-static void escape_unit(struct text *out, long unit) {
+static void put_u_escape(struct text *out, long unit) {
     char escape[6] = "\\u";
-    for (int i = 5; i > 1; i--, unit >>= 4) escape[i] = "0123456789abcdef"[unit & 15];
+    for (int i = 0; i < 4; i++) escape[2 + i] = hex_digit(unit >> (12 - 4 * i));
     text_put(out, (struct str){escape, sizeof escape});
 }
 
-static void escape_code(struct text *out, long code) {
-    static const char letters[] = "\"\\bfnrt", meant[] = "\"\\\b\f\n\r\t";
-    const char *letter = code < 0x80 ? memchr(meant, (int)code, sizeof meant - 1) : NULL;
-    if (letter) {
-        char escape[2] = {'\\', letters[letter - meant]};
+static void put_escaped(struct text *out, long code) {
+    const char *value =
+        code < 0x80 ? memchr(escape_values + 1, (int)code, sizeof escape_values - 2) : NULL;
+    if (value) {
+        char escape[2] = {'\\', escape_letters[value - escape_values]};
         text_put(out, (struct str){escape, sizeof escape});
     } else if (code < 0x10000) {
-        escape_unit(out, code);
+        put_u_escape(out, code);
     } else { /* a surrogate pair (section 7) */
-        escape_unit(out, 0xd800 + ((code - 0x10000) >> 10));
-        escape_unit(out, 0xdc00 + (code & 0x3ff));
+        put_u_escape(out, 0xd800 + ((code - 0x10000) >> 10));
+        put_u_escape(out, 0xdc00 + (code & 0x3ff));
     }
 }
 
-/* The code point of the UTF-8 sequence of `n` bytes at `at`. */
-static long code_point(const char *at, size_t n) {
-    long code = (unsigned char)at[0] & (n == 1 ? 0x7f : 0xff >> (n + 1));
-    for (size_t i = 1; i < n; i++) code = code << 6 | (at[i] & 0x3f);
-    return code;
-}
-
 void json_escape(struct text *out, struct str string) {
+    if (string.len == 0) return; /* string.s may be NULL */
     const char *at = string.s, *end = string.s + string.len;
     while (at < end) {
-        const char *from = at;
-        while (at < end && is_plain(*at)) at++;
-        text_put(out, (struct str){from, (size_t)(at - from)});
+        const char *start = at;
+        while (at < end && is_unescaped_ascii(*at)) at++;
+        text_put(out, (struct str){start, (size_t)(at - start)});
         if (at == end) return;
-        size_t n = utf8_length(at, end);
-        escape_code(out, n ? code_point(at, n) : 0xfffd);
-        at += n ? n : 1;
+        long code = 0;
+        size_t len = decode_utf8(at, end, &code);
+        put_escaped(out, len > 0 ? code : 0xfffd);
+        at += len > 0 ? len : 1;
     }
 }

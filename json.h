@@ -1,60 +1,67 @@
-/* json.h - a minimal JSON tokenizer and string writer (RFC 8259). See the head of json.c. */
+/* json.h - a minimal JSON tokenizer, a grammar check, and a string writer (RFC 8259). The head of
+ * json.c shows how to use them. */
 #ifndef JSON_H
 #define JSON_H
 
 #include "str.h"
 
-#define JSON_DEPTH 32 /* arrays and objects within each other, at most */
+#define JSON_MAX_DEPTH 32 /* arrays and objects inside one another */
+#define JSON_MAX_NAME  64 /* bytes in a member name that is looked for */
 
-#define JSON_NAME_SIZE 64 /* bytes in a member's name that is looked for, at most */
-
+/* The value is the first byte of the token; JSON_NUMBER stands for all numbers. */
 enum json_type {
-    JSON_INVALID, /* no JSON text, or one that is too deep; the last token */
-    JSON_END,     /* the text is over and all of it was valid; the last token */
-    JSON_OBJECT,
-    JSON_OBJECT_END,
-    JSON_ARRAY,
-    JSON_ARRAY_END,
-    JSON_NAME, /* of a member; its value is the next token */
-    JSON_STRING,
-    JSON_NUMBER,
-    JSON_TRUE,
-    JSON_FALSE,
-    JSON_NULL
+    JSON_INVALID = 0, /* not a token; the reader stays there */
+    JSON_END = 1,     /* the end of the text */
+    JSON_OBJECT = '{',
+    JSON_OBJECT_END = '}',
+    JSON_ARRAY = '[',
+    JSON_ARRAY_END = ']',
+    JSON_COLON = ':',
+    JSON_COMMA = ',',
+    JSON_STRING = '"',
+    JSON_NUMBER = '0',
+    JSON_TRUE = 't',
+    JSON_FALSE = 'f',
+    JSON_NULL = 'n'
 };
 
-struct json {
+/* What is left of the text that is being read. */
+struct json_reader {
     const char *at, *end;
-    uint32_t objects; /* bit n: what is open at depth n + 1 is an object, no array */
-    unsigned depth;
-    bool after_value; /* a value has just ended: a comma or an end is due */
-    bool after_name;  /* a name has just ended: a colon and a value are due */
 };
 
+/* A member that json_find_members looks for. */
 struct json_member {
-    struct str name;     /* looked for: no backslash in it, JSON_NAME_SIZE bytes at most */
-    enum json_type type; /* of its value; JSON_INVALID where there is no such member */
-    struct str value;    /* as it stands in the text; of a string what is between the quotes */
+    struct str name;     /* in: without a backslash, at most JSON_MAX_NAME bytes */
+    enum json_type type; /* out: of the value; JSON_INVALID if there is no such member */
+    struct str value;    /* out: the value as written; a string without its quotes, a container
+                            only its first byte */
 };
 
-/* Begins to read `text`, which must stay while it is read. */
-void json_begin(struct json *json, struct str text);
+/* Starts to read `text`, which must stay valid until the last token. */
+void json_init(struct json_reader *json, struct str text);
 
-/* The next token; `*value` is where it stands in the text, a string's without its quotes. */
-enum json_type json_next(struct json *json, struct str *value);
+/* Returns the next token. `*value` is the token as written, a string without its quotes. The
+ * order of the tokens is not checked; see json_check. */
+enum json_type json_next(struct json_reader *json, struct str *value);
 
-/* Checks all of `text` and finds the members named in `members` in the object that it holds. Of
- * members with one name the last counts. Returns what the text holds, or JSON_INVALID. */
-enum json_type json_read_object(struct str text, struct json_member members[], size_t count);
+/* Checks that `text` is one JSON value and nothing else, nested at most JSON_MAX_DEPTH deep.
+ * Returns the type of the value, or JSON_INVALID. */
+enum json_type json_check(struct str text);
 
-/* Writes the value of a JSON_STRING or JSON_NAME without its escapes; NULs may be among the bytes. */
+/* Checks `text` and, if it is an object, finds the `count` members named in `members`. If a name
+ * occurs more than once, the last member wins. Returns what json_check returns. */
+enum json_type json_find_members(struct str text, struct json_member members[], size_t count);
+
+/* Appends the value of a JSON_STRING with its escapes decoded. The result may contain NUL bytes. */
 void json_unescape(struct text *out, struct str value);
 
-/* Writes `string` for use between quotes in a JSON text, in ASCII alone. What is no UTF-8 becomes
- * U+FFFD. */
+/* Appends `string` in a form that can stand between quotes in a JSON text, all in ASCII. Bytes that
+ * are not UTF-8 become U+FFFD. */
 void json_escape(struct text *out, struct str string);
 
-/* Whether `s` is UTF-8 as RFC 3629 has it: nothing overlong, no surrogates, nothing over U+10FFFF. */
+/* Returns whether `s` is UTF-8 (RFC 3629): nothing overlong, no surrogates, nothing above
+ * U+10FFFF. */
 bool json_is_utf8(struct str s);
 
 #endif

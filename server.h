@@ -1,51 +1,30 @@
-/* server.h - the socket server: listens, reads requests, finds their routes, writes the answers.
- * See the head of server.c. */
+/* server.h - the socket server: an event loop that reads requests, has them handled, and writes the
+ * responses. See the head of server.c. */
 #ifndef SERVER_H
 #define SERVER_H
 
-#include "http.h"
-
-/* Answers one request: fills res->body (and res->extra by http_add_field), returns the status, one of
- * those in http_status. */
-typedef int server_handler(const struct http_request *req, struct http_response *res);
-
-/* HEAD, OPTIONS, 404 and 405 come out of the table. A table ends with an empty row. */
-struct route {
-    const char *method, *path;
-    server_handler *handle;
-};
-
-struct server_options {
-    const char *address; /* one that server_is_address takes */
-    unsigned port;       /* 0 takes any that is free */
-    size_t connections;  /* at most */
-    bool quiet;          /* no access log */
-};
+#include "listen.h"
+#include "log.h"
+#include "route.h"
 
 struct server;
 
-/* Whether this is an address to serve on: IPv4, IPv6, or, with a slash, the path of a Unix socket, which
- * POSIX gives a length at most (sun_path). */
-bool server_is_address(const char *address);
+/* Returns the bytes that server_create allocates. */
+size_t server_memory_size(size_t max_connections);
 
-/* The bytes of memory that server_create takes. */
-size_t server_memory(const struct server_options *options);
+/* Creates a server for the listener, the routes and the log, which must outlive it. Returns NULL
+ * and sets errno if out of memory or descriptors. */
+struct server *server_create(struct listener *listener, const struct route routes[],
+                             struct log *log, size_t max_connections);
 
-/* Listens and sets all memory aside. Where that fails it returns NULL, errno says why, and *failed
- * what was being done, such as "listen on", to be said before the address. */
-struct server *server_create(const struct server_options *options, const struct route routes[],
-                             const char **failed);
-
-/* Where it listens: "0.0.0.0:8080", "[::]:8080", or a path. */
-struct str server_name(const struct server *server);
-
-/* Serves until SIGINT or SIGTERM has come and what was in flight is answered. */
+/* Serves until server_stop is called, and then finishes the requests in progress, in at most 5
+ * s. The caller must ignore SIGPIPE. */
 void server_run(struct server *server);
 
-/* Frees what server_create took. */
-void server_destroy(struct server *server);
+/* Makes server_run return. May be called from a signal handler, and any number of times. */
+void server_stop(struct server *server);
 
-/* Makes the answer an error in the shape all errors have. Returns `status`, for handlers to return. */
-int server_error(struct http_response *res, int status, struct str message);
+/* Closes all connections and frees the memory. */
+void server_destroy(struct server *server);
 
 #endif

@@ -1,4 +1,5 @@
-/* sha1.h - the secure hash of FIPS 180-4, 160 bits. This file is in the public domain. */
+/* sha1.h - SHA-1, the secure hash of FIPS 180-4 with 160 bits. This file is in the public
+ * domain. */
 #ifndef SHA1_H
 #define SHA1_H
 
@@ -8,20 +9,20 @@
 #define SHA1_SIZE 20 /* bytes in a digest */
 
 struct sha1 {
-    uint32_t state[5];
-    uint64_t len; /* bytes added so far */
-    unsigned char block[64];
-    uint32_t word[80]; /* the block's message schedule: here, so that it is wiped with the rest */
+    uint32_t H[5];           /* the hash value */
+    uint64_t len;            /* bytes added so far */
+    unsigned char block[64]; /* the message block that is being filled */
+    uint32_t W[80];          /* the message schedule; kept here so that sha1_final erases it too */
 };
 
-/* Begins a digest. */
-void sha1_begin(struct sha1 *sha1);
+/* Starts a digest. */
+void sha1_init(struct sha1 *sha1);
 
-/* Adds `len` bytes to the message; any number of calls makes one message. At most 2^61 - 1 bytes in
- * all, the standard's limit. */
-void sha1_add(struct sha1 *sha1, const void *data, size_t len);
+/* Appends `len` bytes to the message. A message may be added in any number of calls; the standard
+ * limits it to 2^61 - 1 bytes. */
+void sha1_update(struct sha1 *sha1, const void *data, size_t len);
 
-/* Ends the message and gives its digest; `sha1` is wiped, as the message may have been a secret. */
-void sha1_end(struct sha1 *sha1, unsigned char digest[SHA1_SIZE]);
+/* Writes the digest of the message, and erases `sha1`, because the message may be a secret. */
+void sha1_final(struct sha1 *sha1, unsigned char digest[SHA1_SIZE]);
 
 #endif

@@ -1,10 +1,19 @@
-/* str.h - views of text and text that is being written: the alphabet all rooms share.
+/* str.h - string views and bounded text buffers, used by almost every file. Read this file first.
  *
- * A view (struct str) points at bytes that somebody else owns and knows how many there are. What
- * comes from outside is only ever a view: it may hold any byte, a NUL too, and no NUL ends it.
+ * A struct str is a view: a pointer and a length. It owns nothing, and no NUL ends it. Everything
+ * that comes from a client is handled as a view, because it may hold any byte. A view of something
+ * that does not exist has s == NULL and len == 0.
  *
- * A text (struct text) is a fixed piece of memory that is filled from its start. What does not fit
- * is not written at all, and `cut` tells so; nothing here allocates.
+ * A struct text is a buffer of fixed size for bytes. An append that does not fit writes nothing and
+ * sets `truncated`, so a writer can append several parts and look once at the end:
+ *
+ *     char storage[64];
+ *     struct text text = TEXT(storage);
+ *     text_put(&text, STR("Hello, "));
+ *     text_put_all(&text, name, STR(", you are number "), NUMBER(n));
+ *     if (text.truncated) ...
+ *
+ * Nothing here allocates memory.
  */
 #ifndef STR_H
 #define STR_H
@@ -14,88 +23,94 @@
 #include <stdint.h>
 #include <string.h>
 
+/* ---- Views ---- */
+
 struct str {
     const char *s;
     size_t len; /* in bytes */
 };
 
-struct text {
-    char *s;
-    size_t len, room; /* bytes written, and bytes there are */
-    bool cut;         /* something did not fit */
-};
-
-/* The view of a string literal, its closing NUL left out. */
+/* The view of a string literal, without its terminating NUL. */
 #define STR(literal) ((struct str){(literal), sizeof(literal) - 1})
 
-/* The same as an initialiser of static data, where C99 allows no compound literal. */
-#define STR_INIT(literal)                                                                          \
-    { (literal), sizeof(literal) - 1 }
-
-/* The view of a NUL-terminated string of our own. */
+/* The view of a NUL-terminated string of our own, such as a route or a message of strerror. */
 static inline struct str str_of(const char *s) { return (struct str){s, strlen(s)}; }
 
-/* Whether two views hold the same bytes. Takes longer the more they agree: not for secrets. */
-static inline bool str_equal(struct str a, struct str b) {
-    return a.len == b.len && (a.len == 0 || memcmp(a.s, b.s, a.len) == 0);
+/* The view without its first `n` bytes. */
+static inline struct str str_from(struct str s, size_t n) {
+    return (struct str){s.s + n, s.len - n};
 }
 
-/* Takes what stands before the first `separator` off the front of `*s`, and the separator too. */
-static inline struct str str_cut(struct str *s, char separator) {
-    const char *end = memchr(s->s, separator, s->len);
-    struct str piece = {s->s, end ? (size_t)(end - s->s) : s->len};
-    size_t used = piece.len + (end != NULL);
-    *s = (struct str){s->s + used, s->len - used};
-    return piece;
-}
+/* Returns whether two views hold the same bytes. Not constant-time: do not use it for secrets. */
+bool str_equal(struct str a, struct str b);
 
-/* ASCII alone, whatever the locale is. */
+/* Removes the part before the first `separator` from `*s` and returns it. The separator is removed
+ * too. If there is none, the part is all of `*s`. */
+struct str str_split(struct str *s, char separator);
+
+/* ---- Bytes: ASCII only, whatever the locale is ---- */
+
 static inline bool is_digit(char byte) { return byte >= '0' && byte <= '9'; }
 
-static inline int lower(char byte) { return byte >= 'A' && byte <= 'Z' ? byte | 0x20 : byte; }
-
-/* The value of a hexadecimal digit in either case, or -1. */
-static inline int hex(char byte) {
-    if (is_digit(byte)) return byte - '0';
-    int letter = lower(byte);
-    return letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
+static inline char ascii_lower(char byte) {
+    if (byte < 'A' || byte > 'Z') return byte;
+    return (char)(byte + ('a' - 'A'));
 }
 
-/* Whether a byte stands for itself between quotes: ASCII that is seen, but for the quote and the
- * backslash. */
-static inline bool is_plain(char byte) {
+/* Returns the value of a hexadecimal digit in either case, or -1. */
+static inline int hex_value(char byte) {
+    char lower = ascii_lower(byte);
+    if (is_digit(byte)) return byte - '0';
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+static inline char hex_digit(long value) { return "0123456789abcdef"[value & 15]; }
+
+/* Returns whether a byte can stand between quotes without an escape: printable ASCII except the
+ * quote and the backslash. */
+static inline bool is_unescaped_ascii(char byte) {
     return byte >= 0x20 && byte <= 0x7e && byte != '"' && byte != '\\';
 }
 
-/* An empty text in a char array, and the view of what was written to one. */
+/* ---- Text buffers ---- */
+
+struct text {
+    char *s;
+    size_t len, cap; /* bytes written, capacity */
+    bool truncated;  /* an append did not fit */
+};
+
+/* An empty text whose bytes are in a char array. */
 #define TEXT(array) ((struct text){(array), 0, sizeof(array), false})
+
+/* The view of what was written so far. */
 static inline struct str text_str(const struct text *text) {
     return (struct str){text->s, text->len};
 }
 
-/* Appends `piece` to `text`, or nothing and sets `cut` where it does not fit. */
-static inline void text_put(struct text *text, struct str piece) {
-    if (piece.len > text->room - text->len) {
-        text->cut = true;
-        return;
-    }
-    if (piece.len > 0) memcpy(text->s + text->len, piece.s, piece.len);
-    text->len += piece.len;
-}
+/* Appends one view. */
+void text_put(struct text *text, struct str piece);
 
-/* Appends several pieces, at most six: text_add(&text, STR("a"), b, c). The array has a size, and
- * empty views behind what is given, as not every compiler counts elements that are structures. */
-#define STR_PIECES          6
-#define text_add(text, ...) text_put_all((text), (const struct str[STR_PIECES]){__VA_ARGS__})
-static inline void text_put_all(struct text *text, const struct str pieces[STR_PIECES]) {
-    for (size_t i = 0; i < STR_PIECES; i++) text_put(text, pieces[i]);
-}
+/* Appends up to six views: text_put_all(&text, STR("a"), b, NUMBER(n)). The array has a fixed size,
+ * and its unused elements are empty views. */
+#define TEXT_MAX_PIECES 6
+#define text_put_all(text, ...)                                                                    \
+    text_put_pieces((text), (const struct str[TEXT_MAX_PIECES]){__VA_ARGS__})
+void text_put_pieces(struct text *text, const struct str pieces[TEXT_MAX_PIECES]);
 
-/* Overwrites `len` bytes of memory that is about to go out of use, so that no secret stays in it.
- * The call goes through a volatile pointer: a compiler may leave out a memset that nobody reads. */
-static inline void wipe(void *memory, size_t len) {
-    static void *(*const volatile set)(void *, int, size_t) = memset;
-    if (len > 0) set(memory, 0, len);
-}
+/* A number in decimal, as a view. Its digits live as long as the block that NUMBER stands in. */
+#define NUMBER_DIGITS 20 /* strlen("18446744073709551615") */
+#define NUMBER(n)     number_str((n), (char[NUMBER_DIGITS]){0})
+struct str number_str(uint64_t number, char digits[NUMBER_DIGITS]);
+
+/* Removes the first `n` bytes of a text; the bytes behind them move to the front. The memory that
+ * becomes free is erased (see "Secrets" in app.c). */
+void text_drop(struct text *text, size_t n);
+
+/* Removes and erases everything, and resets `truncated`. */
+void text_clear(struct text *text);
+
+/* Overwrites `len` bytes with zeros, even if the memory is not read again. */
+void secure_zero(void *memory, size_t len);
 
 #endif

@@ -8,13 +8,14 @@
  *     hang_up(&client);
  *     CHECK(stop(&server, SIGTERM) == 0);
  *
- * The server is the program that the environment names in SERVER, or build/server, built with
- * -DSERVER_SECOND=50000000: its deadlines come twenty times as fast. RUNNER may name a command to
- * run it with, split at blanks: `qemu-arm`, or `valgrind -q --log-file=FILE --error-exitcode=99`.
- * Such a command must say nothing itself on standard error: that goes to a file, and is looked at.
+ * The server is the program that the environment variable SERVER names, or build/server. It is built
+ * with -DSERVER_SECOND=50000000, so its timeouts are twenty times as short. RUNNER may name a command
+ * that runs it, split at blanks: `qemu-arm`, or `valgrind -q --log-file=FILE --error-exitcode=99`.
+ * Such a command must not write to standard error itself, because the tests look at it.
  *
- * Nothing here waits longer than PATIENCE, and the whole program no longer than ALL_PATIENCE; its
- * children and files end with it. Include this file first: it names the POSIX that is wanted.
+ * Nothing here waits longer than MAX_WAIT, and the whole program ends after TOTAL_TIMEOUT_S; its
+ * children and files are removed then. Include this file first, because it chooses the version of
+ * POSIX.
  */
 #ifndef CLIENT_H
 #define CLIENT_H
@@ -32,6 +33,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -44,23 +46,23 @@
 #ifndef SECOND
 #define SECOND 50 /* of the server under test, in ms */
 #endif
-#define PATIENCE     15000 /* in ms: slower than this is as good as never */
-#define ALL_PATIENCE 300   /* in s */
-#define COUNT(array) (sizeof(array) / sizeof *(array))
+#define MAX_WAIT        15000 /* in ms */
+#define TOTAL_TIMEOUT_S 300
+#define COUNT(array)    (sizeof(array) / sizeof *(array))
 
-/* Requests, and what they are made of. */
+/* Requests, and their parts. */
 #define HOST      "Host: a\r\n"
 #define GET(path) "GET " path " HTTP/1.1\r\n" HOST "\r\n"
 #define FOO       "{\"username\":\"foo\",\"password\":\"foo\"}" /* 35 bytes */
 #define LOGIN     "POST /login HTTP/1.1\r\n" HOST "Content-Length: 35\r\n\r\n" FOO
 
-/* Answers. */
+/* Bodies of responses. */
 #define LOGGED_IN "{\"message\": \"Logged in\", \"session_id\": \"<id>\"}"
 #define HELLO     "{\"message\": \"Hello, foo\"}"
 #define ERROR(code, reason, message)                                                               \
     "{\"status\": \"" code " " reason "\", \"status_code\": " code ", \"error\": \"" message       \
     "\", \"data\": null}"
-#define NO_ENTRY ERROR("401", "Unauthorized", "I can't let you do that")
+#define UNAUTHORIZED ERROR("401", "Unauthorized", "I can't let you do that")
 
 /* ---- Time ---- */
 
@@ -78,29 +80,29 @@ static inline void pause_ms(long ms) { pause_us(ms * 1000); }
 
 /* ---- The end of the test program ---- */
 
-static pid_t living[16]; /* children; 0 where there is none */
+static pid_t children[16]; /* 0 = not in use */
 static char folder[] = "/tmp/server-test-XXXXXX";
 
 static inline const char *path_of(const char *name) {
     static char path[2][320];
-    static int turn;
-    turn = !turn;
-    snprintf(path[turn], sizeof path[turn], "%s/%s", folder, name);
-    return path[turn];
+    static int i;
+    i = !i;
+    snprintf(path[i], sizeof path[i], "%s/%s", folder, name);
+    return path[i];
 }
 
 static inline void kill_all(void) {
-    for (size_t i = 0; i < COUNT(living); i++)
-        if (living[i] > 0) kill(living[i], SIGKILL);
+    for (size_t i = 0; i < COUNT(children); i++)
+        if (children[i] > 0) kill(children[i], SIGKILL);
 }
 
-static inline void give_up(int number) {
+static inline void on_fatal_signal(int number) {
     (void)number;
     kill_all();
     _exit(1);
 }
 
-static inline void leave_nothing(void) {
+static inline void cleanup(void) {
     kill_all();
     DIR *files = opendir(folder);
     for (struct dirent *file; files && (file = readdir(files));) unlink(path_of(file->d_name));
@@ -108,59 +110,70 @@ static inline void leave_nothing(void) {
     rmdir(folder);
 }
 
-/* To be called first. */
+/* Must be called first. */
 static inline void begin_tests(void) {
     if (!mkdtemp(folder)) exit(1);
-    atexit(leave_nothing);
+    atexit(cleanup);
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGALRM, give_up);
-    signal(SIGTERM, give_up);
-    signal(SIGINT, give_up);
-    alarm(ALL_PATIENCE);
+    signal(SIGALRM, on_fatal_signal);
+    signal(SIGTERM, on_fatal_signal);
+    signal(SIGINT, on_fatal_signal);
+    alarm(TOTAL_TIMEOUT_S);
 }
 
 /* ---- Servers ---- */
 
-/* How a server is to be started. What is left out is as usual. */
+/* How a server is started. Zero is the default of every member. */
 struct setup {
-    const char *options; /* split at blanks; '' is an empty one */
-    int err;             /* its standard error, in place of a file */
-    int listener;        /* becomes its descriptor 3 ... */
-    pid_t told;          /* ... and LISTEN_PID this, in place of its own */
-    const char *count;   /* ... and LISTEN_FDS this, in place of 1 */
-    bool closed;         /* it has no standard descriptors */
-    bool unread;         /* nobody reads its standard output */
+    const char *options;    /* split at blanks; '' is an empty option */
+    int out;                /* its standard output, instead of a pipe that we read */
+    int err;                /* its standard error, instead of a file that we read */
+    int listener;           /* becomes its descriptor 3 ... */
+    pid_t listen_pid;       /* ... LISTEN_PID, instead of its own process ID ... */
+    const char *listen_fds; /* ... and LISTEN_FDS, instead of 1 */
+    bool no_fds;            /* its standard descriptors are closed */
+    bool broken_stdout;     /* its standard output is a pipe without a reader */
+    int ignored_signal;     /* is ignored at the start */
+    int extra_fds, max_fds; /* descriptors that it inherits, and its limit on them */
+    rlim_t max_file;        /* the size of a file that it may write */
 };
 
 struct child {
     pid_t pid;
-    int port;  /* 0 where it has none */
-    int out;   /* where its standard output is read */
-    FILE *err; /* where its standard error goes */
+    int port;  /* 0 if it has none */
+    int out;   /* we read its standard output here */
+    FILE *err; /* it writes its standard error here */
     bool serves;
-    char said[4096], complaints[65536]; /* what it has written to them so far */
+    char stdout_text[4096], stderr_text[65536]; /* what was read of them */
 };
 
-/* Appends the words of `text` to argv. `text` is changed, and must stay. */
-static inline void add_words(char *argv[], size_t room, char *text) {
+/* Appends the words of `text` to argv. `text` is changed, and must stay valid. */
+static inline void add_words(char *argv[], size_t size, char *text) {
     size_t count = 0;
     while (argv[count]) count++;
-    for (char *word = strtok(text, " "); word && count + 1 < room; word = strtok(NULL, " ")) {
+    for (char *word = strtok(text, " "); word && count + 1 < size; word = strtok(NULL, " ")) {
         argv[count++] = strcmp(word, "''") == 0 ? word + 2 : word;
         argv[count] = NULL;
     }
 }
 
-static inline void hand_over(const struct setup *setup) {
+static inline void pass_listener(const struct setup *setup) {
     char pid[24];
     if (!setup->listener) return;
-    snprintf(pid, sizeof pid, "%ld", (long)(setup->told ? setup->told : getpid()));
-    setenv("LISTEN_FDS", setup->count ? setup->count : "1", 1);
+    snprintf(pid, sizeof pid, "%ld", (long)(setup->listen_pid ? setup->listen_pid : getpid()));
+    setenv("LISTEN_FDS", setup->listen_fds ? setup->listen_fds : "1", 1);
     setenv("LISTEN_PID", pid, 1);
     dup2(setup->listener, 3);
 }
 
-static inline void become_server(const struct setup *setup, int out, int err) {
+static inline void set_limit(int resource, rlim_t max) {
+    struct rlimit both = {max, max};
+    if (max > 0) setrlimit(resource, &both);
+}
+
+static inline void exec_server(const struct setup *setup, int out, int err) {
+    static const int reset[] = {SIGPIPE, SIGHUP, SIGINT, SIGTERM}; /* we may have them ignored */
+    int broken[2];
     const char *runner = getenv("RUNNER"), *server = getenv("SERVER");
     char *argv[64] = {NULL}, first[256], last[4096], program[256];
     snprintf(first, sizeof first, "%s", runner ? runner : "");
@@ -169,35 +182,38 @@ static inline void become_server(const struct setup *setup, int out, int err) {
     add_words(argv, COUNT(argv), first);
     add_words(argv, COUNT(argv), program);
     add_words(argv, COUNT(argv), last);
-    signal(SIGPIPE, SIG_DFL);
-    signal(SIGHUP, SIG_DFL); /* whoever ignores it for us */
-    int nobody[2];
-    if (setup->unread && pipe(nobody) == 0) {
-        close(nobody[0]);
-        out = nobody[1];
+    for (size_t i = 0; i < COUNT(reset); i++) signal(reset[i], SIG_DFL);
+    if (setup->ignored_signal) signal(setup->ignored_signal, SIG_IGN);
+    if (setup->broken_stdout && pipe(broken) == 0) {
+        close(broken[0]);
+        out = broken[1];
     }
     dup2(out, STDOUT_FILENO);
     dup2(err, STDERR_FILENO);
-    hand_over(setup);
+    pass_listener(setup);
     for (int fd = setup->listener ? 4 : 3; fd < 256; fd++) close(fd);
-    for (int fd = 0; setup->closed && fd < 3; fd++) close(fd);
+    for (int fd = 0; setup->no_fds && fd < 3; fd++) close(fd);
+    for (int i = 0; i < setup->extra_fds; i++) open("/dev/null", O_RDWR);
+    set_limit(RLIMIT_NOFILE, (rlim_t)setup->max_fds);
+    set_limit(RLIMIT_FSIZE, setup->max_file);
     execvp(argv[0], argv);
     _exit(127);
 }
 
-/* Reads what the server says until it serves, or says no more. */
-static inline void listen_to(struct child *child) {
-    size_t len = strlen(child->said);
+/* Reads the standard output of the server until it serves, or until the end. */
+static inline void read_stdout(struct child *child) {
+    size_t len = strlen(child->stdout_text);
     ssize_t n;
-    while (!child->serves && len < sizeof child->said - 1) {
-        if (poll(&(struct pollfd){child->out, POLLIN, 0}, 1, PATIENCE) != 1) break;
-        n = read(child->out, child->said + len, sizeof child->said - 1 - len);
+    while (!child->serves && len < sizeof child->stdout_text - 1) {
+        if (poll(&(struct pollfd){child->out, POLLIN, 0}, 1, MAX_WAIT) != 1) break;
+        n = read(child->out, child->stdout_text + len, sizeof child->stdout_text - 1 - len);
         if (n <= 0) break;
         len += (size_t)n;
-        child->said[len] = '\0';
-        child->serves = strstr(child->said, "Serving on") && child->said[len - 1] == '\n';
+        child->stdout_text[len] = '\0';
+        child->serves =
+            strstr(child->stdout_text, "Serving on") && child->stdout_text[len - 1] == '\n';
     }
-    const char *colon = strrchr(child->said, ':');
+    const char *colon = strrchr(child->stdout_text, ':');
     if (child->serves && colon) child->port = atoi(colon + 1);
 }
 
@@ -207,15 +223,17 @@ static inline struct child start_as(struct setup setup) {
     if (!child.err || pipe(out) < 0) exit(1);
     child.pid = fork();
     if (child.pid < 0) exit(1);
-    if (child.pid == 0) become_server(&setup, out[1], setup.err ? setup.err : fileno(child.err));
-    for (size_t i = 0; i < COUNT(living); i++) {
-        if (living[i] != 0) continue;
-        living[i] = child.pid;
+    if (child.pid == 0)
+        exec_server(&setup, setup.out ? setup.out : out[1],
+                    setup.err ? setup.err : fileno(child.err));
+    for (size_t i = 0; i < COUNT(children); i++) {
+        if (children[i] != 0) continue;
+        children[i] = child.pid;
         break;
     }
     close(out[1]);
     child.out = out[0];
-    listen_to(&child);
+    read_stdout(&child);
     return child;
 }
 
@@ -223,19 +241,22 @@ static inline struct child start(const char *options) {
     return start_as((struct setup){.options = options});
 }
 
-/* What the server has written to standard error so far. */
-static inline const char *complaints(struct child *child) {
-    ssize_t n = pread(fileno(child->err), child->complaints, sizeof child->complaints - 1, 0);
-    child->complaints[n > 0 ? n : 0] = '\0';
-    return child->complaints;
+/* Returns what the server has written to standard error, or the end of it if that is long. */
+static inline const char *stderr_of(struct child *child) {
+    struct stat file;
+    off_t max = sizeof child->stderr_text - 1, start = 0;
+    if (fstat(fileno(child->err), &file) == 0 && file.st_size > max) start = file.st_size - max;
+    ssize_t n = pread(fileno(child->err), child->stderr_text, (size_t)max, start);
+    child->stderr_text[n > 0 ? n : 0] = '\0';
+    return child->stderr_text;
 }
 
-/* Waits until the server has ended and reads its last words. Returns its exit status, 128 and more
- * where a signal ended it, or -1 where it had to be killed. */
+/* Waits until the server has ended, and reads the rest of its output. Returns its exit status, 128
+ * plus the number of the signal that ended it, or -1 if it did not end. */
 static inline int wait_for_end(struct child *child) {
     int status = -1, result = -1;
     int64_t start = read_clock();
-    while (waitpid(child->pid, &status, WNOHANG) == 0 && read_clock() - start < PATIENCE)
+    while (waitpid(child->pid, &status, WNOHANG) == 0 && read_clock() - start < MAX_WAIT)
         pause_ms(1);
     if (status == -1) {
         kill(child->pid, SIGKILL);
@@ -243,11 +264,11 @@ static inline int wait_for_end(struct child *child) {
     } else {
         result = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     }
-    for (size_t i = 0; i < COUNT(living); i++)
-        if (living[i] == child->pid) living[i] = 0;
+    for (size_t i = 0; i < COUNT(children); i++)
+        if (children[i] == child->pid) children[i] = 0;
     child->serves = false;
-    listen_to(child);
-    complaints(child);
+    read_stdout(child);
+    stderr_of(child);
     close(child->out);
     fclose(child->err);
     return result;
@@ -258,7 +279,7 @@ static inline int stop(struct child *child, int number) {
     return wait_for_end(child);
 }
 
-/* Open descriptors of the server, or -1 where the system does not tell. */
+/* Returns the number of open descriptors of the server, or -1 if the system does not tell it. */
 static inline int count_descriptors(const struct child *child) {
     char path[40];
     int count = 0;
@@ -272,27 +293,44 @@ static inline int count_descriptors(const struct child *child) {
 
 /* ---- Clients ---- */
 
-/* What hear returns where it does not return a status. */
+/* What read_response returns if there is no status. */
 enum {
-    ENDED = 0,   /* the server has closed the connection in good order */
-    BROKEN = -1, /* it was reset, or closed in the middle of an answer */
-    SILENT = -2  /* nothing came */
+    ENDED = 0,     /* the server has closed the connection */
+    BROKEN = -1,   /* it was reset, or closed in the middle of a response */
+    TIMED_OUT = -2 /* nothing came */
 };
 
 struct client {
     int fd;
-    bool no_body; /* the answer has none: it is to HEAD */
-    size_t len;   /* bytes of `in` that have not been heard */
+    bool no_body; /* the responses have none, because the requests are HEAD */
+    size_t len;   /* bytes in `in`, which belong to the next responses */
     char in[32768];
-    char head[4096], body[16384]; /* of the latest answer */
+    char head[4096], body[16384]; /* of the latest response */
 };
 
-static inline struct client dial_address(const void *address, size_t len, int buffer) {
+static inline struct sockaddr_in loopback(int port) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return address;
+}
+
+/* Connects; fd is -1 if that fails. With a small window the responses soon have to wait for us. `from`
+ * is the last byte of our own address in 127.0.0.0/8; 0 leaves it to the system. */
+static inline struct client dial_as(const void *address, size_t len, bool small_window, int from) {
     struct client client = {.len = 0};
-    int on = 1;
+    struct sockaddr_in own = loopback(0);
+    int on = 1, segment = 536, window = 2048;
+    bool failed = false;
     client.fd = socket(((const struct sockaddr *)address)->sa_family, SOCK_STREAM, 0);
-    if (buffer) setsockopt(client.fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
-    if (connect(client.fd, address, (socklen_t)len) < 0) {
+    if (small_window) {
+        setsockopt(client.fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment);
+        setsockopt(client.fd, SOL_SOCKET, SO_RCVBUF, &window, sizeof window);
+    }
+    if (from > 0) {
+        own.sin_addr.s_addr = htonl((INADDR_LOOPBACK & ~(uint32_t)255) + (uint32_t)from);
+        failed = bind(client.fd, (void *)&own, sizeof own) < 0;
+    }
+    if (failed || connect(client.fd, address, (socklen_t)len) < 0) {
         close(client.fd);
         client.fd = -1;
         return client;
@@ -301,24 +339,23 @@ static inline struct client dial_address(const void *address, size_t len, int bu
     return client;
 }
 
-static inline struct sockaddr_in loopback(int port) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    return address;
+static inline struct client dial_address(const void *address, size_t len) {
+    return dial_as(address, len, false, 0);
 }
 
-/* Connects; fd is -1 where that fails. */
-static inline struct client dial(const struct child *server) {
+static inline struct client dial_from(const struct child *server, int from) {
     struct sockaddr_in address = loopback(server->port);
-    return dial_address(&address, sizeof address, 0);
+    return dial_as(&address, sizeof address, false, from);
 }
+
+static inline struct client dial(const struct child *server) { return dial_from(server, 0); }
 
 static inline void hang_up(struct client *client) {
     if (client->fd >= 0) close(client->fd);
     client->fd = -1;
 }
 
-static inline bool say_bytes(struct client *client, const char *bytes, size_t len) {
+static inline bool send_bytes(struct client *client, const char *bytes, size_t len) {
     while (len > 0) {
         ssize_t n = send(client->fd, bytes, len, 0);
         if (n < 0) return false;
@@ -328,28 +365,28 @@ static inline bool say_bytes(struct client *client, const char *bytes, size_t le
     return true;
 }
 
-static inline bool say(struct client *client, const char *text) {
-    return say_bytes(client, text, strlen(text));
+static inline bool send_text(struct client *client, const char *text) {
+    return send_bytes(client, text, strlen(text));
 }
 
-/* Returns 1 where more has come, or what hear returns. */
+/* Returns 1 if more has come, or what read_response returns. */
 static inline int read_more(struct client *client) {
     struct pollfd polled = {client->fd, POLLIN, 0};
     if (client->fd < 0 || client->len == sizeof client->in) return BROKEN;
-    if (poll(&polled, 1, PATIENCE) != 1) return SILENT;
+    if (poll(&polled, 1, MAX_WAIT) != 1) return TIMED_OUT;
     ssize_t n = recv(client->fd, client->in + client->len, sizeof client->in - client->len, 0);
     if (n > 0) client->len += (size_t)n;
     return n > 0 ? 1 : n == 0 && client->len == 0 ? ENDED : BROKEN;
 }
 
-/* The length of the head that `in` begins with, 0 where it is not whole yet. */
+/* Returns the length of the head at the start of `in`, 0 if it is incomplete. */
 static inline size_t head_length(const struct client *client) {
     for (size_t i = 4; i <= client->len; i++)
         if (memcmp(client->in + i - 4, "\r\n\r\n", 4) == 0) return i;
     return 0;
 }
 
-/* Whether the latest answer has a header line that begins so. */
+/* Returns whether a header line of the latest response begins with `start`. */
 static inline bool has_line(const struct client *client, const char *start) {
     const char *line = client->head;
     while ((line = strstr(line, "\r\n")) != NULL) {
@@ -359,8 +396,8 @@ static inline bool has_line(const struct client *client, const char *start) {
     return false;
 }
 
-/* Reads one answer. Returns its status, or one of the three values above. */
-static inline int hear(struct client *client) {
+/* Reads one response. Returns its status, or one of the three values above. */
+static inline int read_response(struct client *client) {
     size_t head, body = 0;
     int more = 1;
     client->head[0] = client->body[0] = '\0';
@@ -382,10 +419,10 @@ static inline int hear(struct client *client) {
 }
 
 static inline int ask(struct client *client, const char *request) {
-    return say(client, request) ? hear(client) : BROKEN;
+    return send_text(client, request) ? read_response(client) : BROKEN;
 }
 
-/* Asks on a connection of its own, for the status alone. */
+/* Sends a request on a new connection and returns the status. */
 static inline int ask_once(const struct child *server, const char *request) {
     struct client client = dial(server);
     int status = ask(&client, request);
@@ -393,7 +430,7 @@ static inline int ask_once(const struct child *server, const char *request) {
     return status;
 }
 
-/* Puts <id> in place of each session id in `text`. */
+/* Replaces each session id in `text` with <id>. */
 static inline void hide_ids(char *text) {
     size_t digits;
     for (; *text; text += digits ? digits : 1) {
@@ -405,7 +442,7 @@ static inline void hide_ids(char *text) {
     }
 }
 
-/* Logs in with these credentials (a JSON text) and copies the session's id. Returns the status. */
+/* Logs in with these credentials (a JSON text) and copies the session id. Returns the status. */
 static inline int log_in(const struct child *server, const char *credentials, char id[41]) {
     char request[2048];
     snprintf(request, sizeof request,
@@ -420,7 +457,7 @@ static inline int log_in(const struct child *server, const char *credentials, ch
     return status;
 }
 
-/* The status of GET /home in the session `id`. */
+/* Returns the status of GET /home in the session `id`. */
 static inline int visit(const struct child *server, const char *id) {
     char request[200];
     snprintf(request, sizeof request, "GET /home HTTP/1.1\r\n" HOST "Cookie: session_id=%s\r\n\r\n",

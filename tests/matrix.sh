@@ -1,43 +1,42 @@
 #!/bin/sh
-# The matrix: the tests of `make test` under other compilers, optimizations and watchers.
+# The matrix: runs `make test` with other compilers, optimizations and sanitizers.
 #
 #     sh tests/matrix.sh [ROW]
 #
 # Each row is built from a copy of the sources in build/matrix, with warnings as errors, and prints
-# one line. A row whose compiler or watcher is not installed is named and skipped. ROW picks rows
-# by the start of their names. A row that fails shows the first lines of what it said; all of
-# it is in build/matrix/ROW.log. LANES rows, two if it is not set, are tried at a time: two to three
-# minutes.
+# one line. A row whose compiler or sanitizer is not installed is reported and skipped. ROW selects the
+# rows whose names begin with it. A row that fails shows the first lines of its output; the whole output
+# is in build/matrix/ROW.log. LANES rows are tested at a time, by default two: two to three minutes.
 strict='-std=c99 -pedantic -Wall -Wextra -Werror'
-hard=$(sed -n 's/^HARD_[A-Z]* = //p' Makefile | tr '\n' ' ')
-watched='-O1 -g -fno-sanitize-recover=all'
+harden=$(sed -n 's/^HARDEN_[A-Z]* = //p' Makefile | tr '\n' ' ')
+sanitize='-O1 -g -fno-sanitize-recover=all'
 top=build/matrix
-picked=$*
+selected=$*
 
 # NAME|CC|CFLAGS, the longest first
 rows() {
     cat <<END
 valgrind|gcc|-O1 -g
-addresses, leaks and undefined behaviour|gcc|$watched -fsanitize=address,undefined
-unset memory|clang|$watched -fsanitize=memory
+addresses, leaks and undefined behaviour|gcc|$sanitize -fsanitize=address,undefined
+unset memory|clang|$sanitize -fsanitize=memory
 gcc -O0|gcc|-O0
 gcc -O2|gcc|-O2
 gcc -O3 -flto|gcc|-O3 -flto
 clang -O0|clang|-O0
 clang -O2|clang|-O2
 clang -O3 -flto|clang|-O3 -flto
-hardened with gcc|gcc|-O2 $hard
-hardened with clang|clang|-O2 $hard -Wno-unused-command-line-argument
+hardened with gcc|gcc|-O2 $harden
+hardened with clang|clang|-O2 $harden -Wno-unused-command-line-argument
 END
 }
 
-is_picked() {
-    [ -z "$picked" ] && return
-    case $1 in "$picked"*) return 0 ;; esac
+is_selected() {
+    [ -z "$selected" ] && return
+    case $1 in "$selected"*) return 0 ;; esac
     return 1
 }
 
-# Whether a program can be built so.
+# can_build CC FLAGS OUTPUT: whether an empty program can be built.
 can_build() {
     $1 $2 -o "$3" $top/try.c 2>/dev/null
 }
@@ -47,13 +46,13 @@ copy_sources() {
     mkdir -p "$1"
     for file in *; do [ -f "$file" ] && cp "$file" "$1"; done
     cp -R tests "$1"
-    make -s -C "$1" clean
+    (cd "$1" && make -s clean)
 }
 
-# Puts a script in the place of each program made of the rooms, which runs it under valgrind.
-watch_programs() {
+# Replaces each program that contains a module by a script that runs it under valgrind.
+use_valgrind() {
     for program in server build/server build/test_*; do
-        case $program in *_server | *_options) continue ;; esac # clients, and no rooms in them
+        case $program in *_server | *_options) continue ;; esac # clients without modules
         mv $program $program.real
         cat >$program <<END
 #!/bin/sh
@@ -64,29 +63,29 @@ END
     done
 }
 
-# What valgrind found: an error, lost memory, or a descriptor that the program opened and left
-# open.
-complain() {
+# Prints what valgrind found: an error, lost memory, or a descriptor that was not closed.
+report_findings() {
     sed 's/^==[0-9]*== *//; s/0x[0-9A-F]*: //' valgrind.* | awk '
         /^ERROR SUMMARY: [1-9]/ || /^(definitely|indirectly) lost: [1-9]/
         /^Open / { open = 1; next }
         open && /^<inherited from parent>/ { open = 0 }
-        open && /^by / { print "left open " $0; open = 0 }
+        open && /^by / { print "not closed " $0; open = 0 }
     ' | sort | uniq -c | grep . && echo '0 passed, 1 failed'
 }
 
-# The tests as `make test` runs them, with programs that may have been replaced.
-run_tests() { eval "$(make -n test | tail -n 1)"; }
+# Runs the last command of `make test`, with programs that may have been replaced. This make must not
+# know that another one runs, or it prints "Leaving directory" as its last line.
+run_tests() { eval "$(MAKEFLAGS='' MAKELEVEL=0 make -n test | tail -n 1)"; }
 
 run_row() (
     cd "$2" || exit
     make -s CC="$3" CFLAGS="$strict $4" server programs || exit
-    [ "$1" = valgrind ] && watch_programs
+    [ "$1" = valgrind ] && use_valgrind
     run_tests
-    [ "$1" = valgrind ] && complain
+    [ "$1" = valgrind ] && report_findings
 )
 
-# NAME CC CFLAGS: tries a row, says what came of it, and notes whether it was well.
+# try_row NAME CC CFLAGS: tests a row, prints the result, and adds it to the file of results.
 try_row() {
     folder=$top/$(echo "$1" | tr -c 'a-z0-9\n' _)
     if ! can_build "$2" "$3" "$folder.try" || { [ "$1" = valgrind ] && ! valgrind --version; }
@@ -108,12 +107,12 @@ try_row() {
     esac
 }
 
-# Tries row after row that nobody else has taken: whoever makes its folder has.
+# Tests the rows that no other lane has taken. A lane takes a row by creating its folder.
 run_lane() {
     number=0
     while IFS='|' read -r name cc flags; do
         number=$((number + 1))
-        is_picked "$name" && mkdir "$top/taken/$number" 2>/dev/null && try_row "$name" "$cc" "$flags"
+        is_selected "$name" && mkdir "$top/taken/$number" 2>/dev/null && try_row "$name" "$cc" "$flags"
     done <$top/rows
 }
 

@@ -1,8 +1,8 @@
 #!/bin/sh
-# smoke.sh - the README's walk with curl: log in, be greeted, log out, be refused.
+# smoke.sh - the example of the README with curl: log in, be greeted, log out, be refused.
 #
-# It starts ./server, or what SERVER names, on a free port, and stops it again. It tells what was
-# wrong; the last line is `N passed, N failed`. Without curl it is skipped.
+# It starts ./server, or the program that SERVER names, on a free port, and stops it again. It prints
+# what was wrong; the last line is `N passed, N failed`. Without curl it is skipped.
 passed=0 failed=0
 
 report() {
@@ -21,7 +21,7 @@ check() {
     printf 'FAIL %s\n     expected: %s\n     seen:     %s\n' "$1" "$2" "$3"
 }
 
-# Prints the body, and the status behind it. A session's id is shown as <id>.
+# Prints the body and the status of a response. The id of a session is shown as <id>.
 ask() {
     curl --silent --show-error --max-time 20 --noproxy '*' --cookie "$jar" --cookie-jar "$jar" \
         --write-out ' %{http_code}' "$@" 2>&1 | sed 's/[0-9a-f]\{40\}/<id>/'
@@ -36,11 +36,11 @@ folder=${TMPDIR:-/tmp}/server-smoke-$$ jar=$folder/jar pid=
 trap '[ -z "$pid" ] || kill -9 "$pid"; rm -rf "$folder"' EXIT
 trap 'exit 1' HUP INT TERM
 mkdir -m 700 "$folder" || exit 1
-mkfifo "$folder/said" || exit 1
+mkfifo "$folder/stdout" || exit 1
 
-"${SERVER:-./server}" -a 127.0.0.1 -p 0 -q >"$folder/said" &
+"${SERVER:-./server}" -a 127.0.0.1 -p 0 -q >"$folder/stdout" &
 pid=$!
-exec 3<"$folder/said"
+exec 3<"$folder/stdout"
 url=
 while [ -z "$url" ] && read -r line <&3; do
     case $line in 'Serving on '*'...') url=http://${line#Serving on } url=${url%...} ;; esac
@@ -65,5 +65,5 @@ kill -TERM "$pid"
 wait "$pid"
 check 'the exit status' 0 $?
 pid=
-check 'the last words' 'Done' "$(cat <&3)"
+check 'the last line' 'Done' "$(cat <&3)"
 report

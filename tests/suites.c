@@ -1,13 +1,13 @@
-/* suites.c - reads public test files, so that anyone can hold the rooms against their own suites.
+/* suites.c - runs public test suites, so that anyone can check the modules with files of their own.
  *
- *     suites json FILE...   whether json.c takes each file: "accepts NAME" or "refuses NAME"
+ *     suites json FILE...   whether json.c accepts each file: "accepts NAME" or "refuses NAME"
  *     suites utf8 FILE...   lines "NUMBER:valid:TEXT", "NUMBER:valid hex:BYTES" and
  *                           "NUMBER:invalid hex:BYTES:..." against json_is_utf8
- *     suites sha1 FILE...   response files (.rsp) of NIST's validation program, of short messages,
- *                           long ones or Monte Carlo, against sha1.c
+ *     suites sha1 FILE...   response files (.rsp) of NIST's validation program: short messages,
+ *                           long messages or Monte Carlo, against sha1.c
  *
- * The last line is `N passed, N failed`, except for json, where the file's name alone tells what is
- * right. suites.sh runs it over all that a folder holds.
+ * The last line is `N passed, N failed`, except for json, where only the name of the file shows
+ * what is right. suites.sh runs all suites of a folder.
  */
 #include "json.h"
 #include "sha1.h"
@@ -28,7 +28,7 @@ static const char *base_name(const char *path) {
     return slash ? slash + 1 : path;
 }
 
-/* A whole file, in memory that ends where the text does: a sanitizer then sees who reads on. */
+/* A whole file, in memory that ends where the text does, so that a sanitizer sees an over-read. */
 static struct text read_file(const char *path) {
     FILE *file = fopen(path, "rb");
     long len = file && fseek(file, 0, SEEK_END) == 0 ? ftell(file) : -1;
@@ -42,7 +42,7 @@ static struct text read_file(const char *path) {
     return (struct text){text, (size_t)len, (size_t)len, false};
 }
 
-/* The bytes that the digits of `hex` stand for, blanks between them or not. Returns how many. */
+/* Decodes the digits of `hex`, with or without blanks between them. Returns the number of bytes. */
 static size_t read_hex(struct str hex, unsigned char *to) {
     size_t digits = 0;
     for (size_t i = 0; i < hex.len; i++) {
@@ -59,7 +59,7 @@ static size_t read_hex(struct str hex, unsigned char *to) {
 
 static void run_json(const char *path) {
     struct text text = read_file(path);
-    bool valid = json_read_object(text_str(&text), NULL, 0) != JSON_INVALID;
+    bool valid = json_check(text_str(&text)) != JSON_INVALID;
     printf("%s %s\n", valid ? "accepts" : "refuses", base_name(path));
     free(text.s);
 }
@@ -69,7 +69,8 @@ static void run_json(const char *path) {
 static void run_utf8_line(struct str line) {
     unsigned char bytes[1024];
     char name[32] = "";
-    struct str number = str_cut(&line, ':'), kind = str_cut(&line, ':'), text = str_cut(&line, ':');
+    struct str number = str_split(&line, ':'), kind = str_split(&line, ':');
+    struct str text = str_split(&line, ':');
     if (text.len > sizeof bytes) return;
     while (kind.len > 0 && kind.s[0] == ' ') kind = (struct str){kind.s + 1, kind.len - 1};
     memcpy(name, number.s, number.len < sizeof name ? number.len : sizeof name - 1);
@@ -82,7 +83,7 @@ static void run_utf8(const char *path) {
     struct text text = read_file(path);
     struct str rest = text_str(&text);
     while (rest.len > 0) {
-        struct str line = str_cut(&rest, '\n');
+        struct str line = str_split(&rest, '\n');
         if (line.len > 1 && line.s[0] != '#') run_utf8_line(line);
     }
     free(text.s);
@@ -90,24 +91,24 @@ static void run_utf8(const char *path) {
 
 /* ---- sha1 ---- */
 
-/* What the lines of a response file have said so far. */
+/* What the lines of a response file contained so far. */
 struct vector {
     size_t bits;
-    unsigned char *message; /* as many bytes as the file has, which is enough */
+    unsigned char *message; /* as large as the file, which is enough */
     unsigned char seed[SHA1_SIZE], digest[SHA1_SIZE];
     bool is_monte_carlo;
 };
 
-/* A thousand digests, each over the three before it; the last is the next one's seed. */
-static void turn_wheel(unsigned char seed[SHA1_SIZE]) {
+/* A thousand digests, each of the three before it. The last one is the next seed. */
+static void run_monte_carlo(unsigned char seed[SHA1_SIZE]) {
     unsigned char three[3][SHA1_SIZE];
     struct sha1 sha1;
     for (int i = 0; i < 3; i++) memcpy(three[i], seed, SHA1_SIZE);
     for (int i = 0; i < 1000; i++) {
-        sha1_begin(&sha1);
-        sha1_add(&sha1, three, sizeof three);
+        sha1_init(&sha1);
+        sha1_update(&sha1, three, sizeof three);
         memmove(three[0], three[1], 2 * SHA1_SIZE);
-        sha1_end(&sha1, three[2]);
+        sha1_final(&sha1, three[2]);
     }
     memcpy(seed, three[2], SHA1_SIZE);
 }
@@ -116,18 +117,18 @@ static void run_vector(struct vector *vector, const char *name) {
     unsigned char digest[SHA1_SIZE];
     struct sha1 sha1;
     if (vector->is_monte_carlo) {
-        turn_wheel(vector->seed);
+        run_monte_carlo(vector->seed);
         memcpy(digest, vector->seed, sizeof digest);
     } else {
-        sha1_begin(&sha1);
-        sha1_add(&sha1, vector->message, vector->bits / 8);
-        sha1_end(&sha1, digest);
+        sha1_init(&sha1);
+        sha1_update(&sha1, vector->message, vector->bits / 8);
+        sha1_final(&sha1, digest);
     }
     check(memcmp(digest, vector->digest, sizeof digest) == 0, name);
 }
 
 static void read_sha1_line(struct vector *vector, struct str line, const char *name) {
-    struct str value = line, key = str_cut(&value, '=');
+    struct str value = line, key = str_split(&value, '=');
     if (str_equal(key, STR("Len "))) vector->bits = strtoul(value.s, NULL, 10);
     if (str_equal(key, STR("Msg "))) read_hex(value, vector->message);
     if (str_equal(key, STR("Seed ")))
@@ -145,7 +146,7 @@ static void run_sha1(const char *path) {
     for (int number = 1; rest.len > 0; number++) {
         char name[300];
         snprintf(name, sizeof name, "%.256s:%d", path, number);
-        read_sha1_line(&vector, str_cut(&rest, '\n'), name);
+        read_sha1_line(&vector, str_split(&rest, '\n'), name);
     }
     free(vector.message);
     free(text.s);

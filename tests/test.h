@@ -1,4 +1,4 @@
-/* test.h - what the test programs are made of.
+/* test.h - TEST and CHECK, for all test programs.
  *
  *     TEST("a digest of nothing is that of FIPS 180-4") {
  *         CHECK(equal(digest, "da39..."));
@@ -6,8 +6,8 @@
  *     ...
  *     return test_report();
  *
- * A test is named by the sentence of the specification that it proves. It fails where one CHECK in it
- * does; the others are made all the same. Failures are told on standard output, and the last line is
+ * The name of a test is a sentence of the specification. A test fails if one CHECK in it fails; the
+ * others are still evaluated. Failures are printed on standard output, and the last line is
  * `N passed, N failed`.
  */
 #ifndef TEST_H
@@ -53,5 +53,10 @@ static inline int test_report(void)
 #define CHECK(condition) test_check((condition), #condition, __FILE__, __LINE__)
 /* With what was being looked at, where a table is walked. */
 #define CHECK_CASE(condition, name) test_check((condition), (name), __FILE__, __LINE__)
+
+
+/* STR of str.h as an initialiser of static data, where C99 does not allow a compound literal. */
+#define STR_INIT(literal)                                                                          \
+    { (literal), sizeof(literal) - 1 }
 
 #endif

@@ -1,23 +1,25 @@
-/* test_db.c - proves db.c: who is let in, which sessions live, and who has to wait, on a clock that
- * the tests move.
+/* test_db.c - tests db.c: who may log in, which sessions exist, and who must wait. The tests move
+ * the clock.
  *
- * It looks at the tables only through db.h. That nothing is allocated once the users are added is
- * proved elsewhere, where malloc is watched while the whole server runs.
+ * They see the tables only through db.h. That nothing is allocated after the users were added is
+ * tested by tests/faults, which runs the whole server and watches malloc.
  */
 #include "db.h"
 #include "tests/test.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
-#define IDS     65536              /* session ids that are looked at */
-#define FOREVER (INT64_C(1) << 60) /* ns, some 36 years */
-#define AT(t)   ((int64_t)(t)*DB_SECOND)
+#define COUNT(table) (sizeof(table) / sizeof *(table))
+#define TOKENS       65536              /* tokens whose randomness is tested */
+#define YEARS_36     (INT64_C(1) << 60) /* in ns */
+#define SEC(n)       ((int64_t)(n)*NS_PER_S)
 
 /* ---- The tables under test ---- */
 
-/* Tables whose sessions never end, where nobody is slowed. */
+/* Options without timeouts and login delays. */
 static struct db_options defaults(size_t users, size_t sessions) {
-    struct db_options options = {.users = users, .sessions = sessions};
+    struct db_options options = {.max_users = users, .max_sessions = sessions};
     memset(options.secret, 0x5e, sizeof options.secret);
     return options;
 }
@@ -28,48 +30,58 @@ static struct db *create(struct db_options options) {
     return db;
 }
 
-/* Adds users whose passwords are their names, and gives the rows of all. */
+/* Adds users whose passwords are their names, and stores their rows. */
 static void add_users(struct db *db, const char *const names[], size_t count,
                       struct user *users[]) {
     for (size_t i = 0; i < count; i++) {
         CHECK(db_add_user(db, str_of(names[i]), str_of(names[i])));
-        users[i] = db_find_user(db, str_of(names[i]), str_of(names[i]), 0);
+        users[i] = db_authenticate(db, str_of(names[i]), str_of(names[i]), 0);
         CHECK(users[i] != NULL);
     }
 }
 
-/* A session's id, in a place that stays when the session ends. */
-struct id {
-    char digits[DB_SESSION_ID];
-};
-
-static struct id log_in(struct db *db, struct user *user, int64_t now) {
-    struct id id;
-    memcpy(id.digits, db_add_session(db, user, now)->session_id, sizeof id.digits);
-    return id;
+/* Returns the session of this user that is one newer than `session`, or the oldest one for NULL.
+ * No other function of this file looks at the list. */
+static const struct session *next_session(const struct user *user, const struct session *session) {
+    const struct link *link = session ? session->by_age.next : user->sessions.next;
+    return link == &user->sessions ? NULL : (const struct session *)link;
 }
 
-/* Whose session this is at the time `now`; NULL where there is none. */
-static const struct user *user_of(struct db *db, const struct id *id, int64_t now) {
-    struct str view = {id->digits, sizeof id->digits};
-    const struct session *session = db_find_session(db, view, now);
+/* A copy of a token, which stays when the session is deleted. */
+struct token {
+    char digits[DB_TOKEN_LEN];
+};
+
+static struct str token_str(const struct token *token) {
+    return (struct str){token->digits, sizeof token->digits};
+}
+
+static struct token log_in(struct db *db, struct user *user, int64_t now) {
+    struct token token;
+    memcpy(token.digits, db_add_session(db, user, now)->token, sizeof token.digits);
+    return token;
+}
+
+/* Uses a session. Returns its user, or NULL if there is no such session. */
+static const struct user *user_of(struct db *db, const struct token *token, int64_t now) {
+    const struct session *session = db_use_session(db, token_str(token), now);
     return session ? session->user : NULL;
 }
 
-static void log_out(struct db *db, const struct id *id) {
-    db_delete_session(db, (struct str){id->digits, sizeof id->digits});
+static void log_out(struct db *db, const struct token *token) {
+    db_delete_session(db, token_str(token));
 }
 
-/* Whether `needle` is somewhere in memory. */
-static bool holds(const void *memory, size_t size, const void *needle, size_t len) {
+/* Returns whether the memory contains these bytes. */
+static bool contains(const void *memory, size_t size, const void *bytes, size_t len) {
     const char *at = memory;
     for (size_t i = 0; i + len <= size; i++)
-        if (memcmp(at + i, needle, len) == 0) return true;
+        if (memcmp(at + i, bytes, len) == 0) return true;
     return false;
 }
 
-/* Numbers that look random and are the same in every run. */
-static unsigned next_random(unsigned below) {
+/* Pseudo-random numbers, the same ones in every run. */
+static unsigned random_below(unsigned below) {
     static uint64_t state = 1;
     state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
     return (unsigned)(state >> 33) % below;
@@ -85,65 +97,70 @@ static void test_passwords(void) {
         {STR_INIT("foo"), STR_INIT("ba"), "a part of the password"},
         {STR_INIT("foo"), STR_INIT("barr"), "more than the password"},
         {STR_INIT("foo"), STR_INIT("Bar"), "another case"},
-        {STR_INIT("foo"), STR_INIT("bar\0"), "a NUL behind the password"},
+        {STR_INIT("foo"), STR_INIT("bar\0"), "a NUL after the password"},
         {STR_INIT("foo"), STR_INIT("foo"), "the name"},
         {STR_INIT("foo"), STR_INIT("x"), "another user's password"},
-        {STR_INIT("foo"), STR_INIT(""), "nothing"},
-        {STR_INIT("Foo"), STR_INIT("bar"), "another name's case"},
-        {STR_INIT("fo"), STR_INIT("obar"), "the same bytes, divided elsewhere"},
-        {STR_INIT("foob"), STR_INIT("ar"), "the same bytes, divided elsewhere"},
-        {STR_INIT("nobody"), STR_INIT("bar"), "no user"},
-        {STR_INIT("a\0c"), STR_INIT("x"), "the name differs behind a NUL"},
+        {STR_INIT("foo"), STR_INIT(""), "an empty password"},
+        {STR_INIT("Foo"), STR_INIT("bar"), "another case of the name"},
+        {STR_INIT("fo"), STR_INIT("obar"), "the same bytes, split elsewhere"},
+        {STR_INIT("foob"), STR_INIT("ar"), "the same bytes, split elsewhere"},
+        {STR_INIT("unknown"), STR_INIT("bar"), "an unknown user"},
+        {STR_INIT("a\0c"), STR_INIT("x"), "the name differs after a NUL"},
         {STR_INIT("a"), STR_INIT("x"), "the name ends before a NUL"},
-        {STR_INIT(""), STR_INIT(""), "no user"},
+        {STR_INIT(""), STR_INIT(""), "an empty name"},
     };
-    TEST("a user is found by the whole name and the whole password, and by nothing else") {
+    TEST("only the whole name and the whole password authenticate a user") {
         struct db *db = create(defaults(2, 2));
         CHECK(db_add_user(db, STR("foo"), STR("bar")));
         CHECK(db_add_user(db, STR("a\0b"), STR("x")));
-        const struct user *foo = db_find_user(db, STR("foo"), STR("bar"), 0);
-        const struct user *with_nul = db_find_user(db, STR("a\0b"), STR("x"), 0);
+        const struct user *foo = db_authenticate(db, STR("foo"), STR("bar"), 0);
+        const struct user *with_nul = db_authenticate(db, STR("a\0b"), STR("x"), 0);
         CHECK(foo && str_equal(foo->username, STR("foo")));
         CHECK(with_nul && str_equal(with_nul->username, STR("a\0b")));
-        for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
-            CHECK_CASE(!db_find_user(db, wrong[i].name, wrong[i].password, 0), wrong[i].why);
+        for (size_t i = 0; i < COUNT(wrong); i++)
+            CHECK_CASE(!db_authenticate(db, wrong[i].name, wrong[i].password, 0), wrong[i].why);
         db_destroy(db);
     }
-    TEST("where there are no users nobody is found") {
+    TEST("without users every login fails") {
         struct db *db = create(defaults(1, 1));
-        CHECK(!db_find_user(db, STR("foo"), STR("foo"), 0));
+        CHECK(!db_authenticate(db, STR("foo"), STR("foo"), 0));
         db_destroy(db);
     }
-    TEST("names and passwords have up to DB_NAME bytes, and each of them counts") {
+    TEST("names and passwords have up to DB_MAX_NAME bytes, and all of them are compared") {
         struct db *db = create(defaults(2, 2));
-        char long_name[DB_NAME], other[DB_NAME];
-        struct str name = {long_name, DB_NAME}, changed = {other, DB_NAME};
-        memset(long_name, 0xff, DB_NAME);
-        CHECK(db_add_user(db, name, name) && db_find_user(db, name, name, 0));
-        for (size_t i = 0; i < DB_NAME; i++) {
-            memcpy(other, long_name, DB_NAME);
+        char long_name[DB_MAX_NAME], other[DB_MAX_NAME];
+        struct str name = {long_name, DB_MAX_NAME}, changed = {other, DB_MAX_NAME};
+        memset(long_name, 0xff, DB_MAX_NAME);
+        CHECK(db_add_user(db, name, name) && db_authenticate(db, name, name, 0));
+        for (size_t i = 0; i < DB_MAX_NAME; i++) {
+            memcpy(other, long_name, DB_MAX_NAME);
             other[i]--;
-            CHECK(!db_find_user(db, name, changed, 0) && !db_find_user(db, changed, name, 0));
+            CHECK(!db_authenticate(db, name, changed, 0) && !db_authenticate(db, changed, name, 0));
         }
-        CHECK(!db_find_user(db, name, (struct str){long_name, DB_NAME - 1}, 0));
+        CHECK(!db_authenticate(db, name, (struct str){long_name, DB_MAX_NAME - 1}, 0));
         db_destroy(db);
     }
 }
 
 static void test_users(void) {
-    TEST("a name that is taken is refused, and the first password stays") {
+    TEST("a name that exists is rejected, and the first password stays") {
         struct db *db = create(defaults(3, 3));
         CHECK(db_add_user(db, STR("foo"), STR("bar")));
+        errno = 0;
         CHECK(!db_add_user(db, STR("foo"), STR("baz")) && !db_add_user(db, STR("foo"), STR("bar")));
-        CHECK(db_find_user(db, STR("foo"), STR("bar"), 0));
-        CHECK(!db_find_user(db, STR("foo"), STR("baz"), 0));
+        CHECK(errno == 0);
+        CHECK(db_authenticate(db, STR("foo"), STR("bar"), 0));
+        CHECK(!db_authenticate(db, STR("foo"), STR("baz"), 0));
         db_destroy(db);
     }
-    TEST("there are no more users than rows were set aside for") {
+    TEST("there are at most max_users users") {
         struct db *db = create(defaults(2, 2));
         CHECK(db_add_user(db, STR("a"), STR("x")) && db_add_user(db, STR("b"), STR("x")));
-        CHECK(!db_add_user(db, STR("c"), STR("x")) && !db_find_user(db, STR("c"), STR("x"), 0));
-        CHECK(db_find_user(db, STR("a"), STR("x"), 0) && db_find_user(db, STR("b"), STR("x"), 0));
+        errno = 0;
+        CHECK(!db_add_user(db, STR("c"), STR("x")) && errno == 0);
+        CHECK(!db_authenticate(db, STR("c"), STR("x"), 0));
+        CHECK(db_authenticate(db, STR("a"), STR("x"), 0));
+        CHECK(db_authenticate(db, STR("b"), STR("x"), 0));
         db_destroy(db);
     }
     TEST("users are numbered from 1 and linked in the order of insertion, and all are found") {
@@ -157,7 +174,7 @@ static void test_users(void) {
         }
         for (int i = 0; i < USERS; i++) {
             snprintf(name, sizeof name, "user%d", i);
-            const struct user *user = db_find_user(db, str_of(name), STR("x"), 0);
+            const struct user *user = db_authenticate(db, str_of(name), STR("x"), 0);
             CHECK(user && user->id == (uint32_t)i + 1 && (user == next || i == 0));
             next = user ? user->next : NULL;
         }
@@ -172,34 +189,34 @@ static void test_sessions(void) {
     struct user *users[2];
     struct db *db = create(defaults(2, 8));
     add_users(db, (const char *[]){"foo", "bar"}, 2, users);
-    TEST("a session is found by its id, is numbered from 1, and is its user's") {
+    TEST("a session is found by its token, is numbered from 1, and belongs to its user") {
         for (uint64_t i = 1; i <= 4; i++) {
-            const struct session *session = db_add_session(db, users[i % 2], AT(i));
-            struct str view = {session->session_id, DB_SESSION_ID};
-            CHECK(db_find_session(db, view, AT(i)) == session);
-            CHECK(session->id == i && session->user == users[i % 2] && session->born == AT(i));
+            const struct session *session = db_add_session(db, users[i % 2], SEC(i));
+            struct str token = {session->token, DB_TOKEN_LEN};
+            CHECK(db_use_session(db, token, SEC(i)) == session);
+            CHECK(session->id == i && session->user == users[i % 2]);
         }
     }
-    TEST("each of the 40 digits counts, and so do case and length") {
-        struct id id = log_in(db, users[0], 0), changed = id;
-        for (int i = 0; i < DB_SESSION_ID; i++) {
+    TEST("all 40 digits of a token are compared, and their case and number too") {
+        struct token token = log_in(db, users[0], 0), changed = token;
+        for (int i = 0; i < DB_TOKEN_LEN; i++) {
             for (const char *digit = "0123456789abcdefABCDEF"; *digit; digit++) {
                 changed.digits[i] = *digit;
-                CHECK(user_of(db, &changed, 0) == (*digit == id.digits[i] ? users[0] : NULL));
+                CHECK(user_of(db, &changed, 0) == (*digit == token.digits[i] ? users[0] : NULL));
             }
             changed.digits[i] = '\0';
             CHECK(!user_of(db, &changed, 0));
-            changed.digits[i] = id.digits[i];
+            changed.digits[i] = token.digits[i];
         }
-        char longer[DB_SESSION_ID + 1] = {0};
-        memcpy(longer, id.digits, DB_SESSION_ID);
-        CHECK(!db_find_session(db, (struct str){longer, DB_SESSION_ID + 1}, 0));
-        CHECK(!db_find_session(db, (struct str){longer, DB_SESSION_ID - 1}, 0));
-        CHECK(!db_find_session(db, STR(""), 0));
+        char longer[DB_TOKEN_LEN + 1] = {0};
+        memcpy(longer, token.digits, DB_TOKEN_LEN);
+        CHECK(!db_use_session(db, (struct str){longer, DB_TOKEN_LEN + 1}, 0));
+        CHECK(!db_use_session(db, (struct str){longer, DB_TOKEN_LEN - 1}, 0));
+        CHECK(!db_use_session(db, STR(""), 0));
     }
-    TEST("a logout ends this session alone, and a second one nothing") {
-        struct id one = log_in(db, users[0], 0), two = log_in(db, users[0], 0);
-        struct id other = log_in(db, users[1], 0);
+    TEST("a logout deletes only its session, and a second logout nothing") {
+        struct token one = log_in(db, users[0], 0), two = log_in(db, users[0], 0);
+        struct token other = log_in(db, users[1], 0);
         for (int i = 0; i < 2; i++) {
             log_out(db, &one);
             CHECK(!user_of(db, &one, 0));
@@ -212,75 +229,79 @@ static void test_sessions(void) {
 static void test_shares(void) {
     struct user *users[3];
     static const char *const names[] = {"foo", "bar", "baz"};
-    TEST(
-        "who logs in over their share of the rows loses their own oldest session, and no other's") {
-        struct db *db = create(defaults(3, 8)); /* two each, and two that stay free */
-        struct id ids[3][3];
+    TEST("a user who logs in beyond their share loses their own oldest session and no other") {
+        struct db *db = create(defaults(3, 8)); /* two for each, and two stay free */
+        struct token tokens[3][3];
         add_users(db, names, 3, users);
         for (int i = 0; i < 3; i++)
-            for (int user = 0; user < 3; user++) ids[user][i] = log_in(db, users[user], 0);
+            for (int user = 0; user < 3; user++) tokens[user][i] = log_in(db, users[user], 0);
         for (int i = 0; i < 3; i++)
             for (int user = 0; user < 3; user++)
-                CHECK(user_of(db, &ids[user][i], 0) == (i > 0 ? users[user] : NULL));
+                CHECK(user_of(db, &tokens[user][i], 0) == (i > 0 ? users[user] : NULL));
         for (int i = 0; i < 1000; i++) log_in(db, users[0], 0);
-        CHECK(!user_of(db, &ids[0][2], 0));
+        CHECK(!user_of(db, &tokens[0][2], 0));
         for (int user = 1; user < 3; user++)
-            CHECK(user_of(db, &ids[user][1], 0) && user_of(db, &ids[user][2], 0));
+            CHECK(user_of(db, &tokens[user][1], 0) && user_of(db, &tokens[user][2], 0));
         db_destroy(db);
     }
-    TEST("the rows are shared by the users there are") {
+    TEST("the share is max_sessions divided by the number of users") {
         struct db *db = create(defaults(3, 8));
         add_users(db, names, 1, users);
-        struct id first = log_in(db, users[0], 0);
+        struct token first = log_in(db, users[0], 0);
         for (int i = 1; i < 8; i++) log_in(db, users[0], 0);
         CHECK(user_of(db, &first, 0));
         log_in(db, users[0], 0);
         CHECK(!user_of(db, &first, 0));
         db_destroy(db);
     }
-    TEST("each user has a row, even where fewer were asked for") {
-        struct db *db = create(defaults(3, 1));
-        struct id ids[3];
+    TEST("if there are as many sessions as users, each user may have one") {
+        struct db *db = create(defaults(3, 3));
+        struct token tokens[3];
         add_users(db, names, 3, users);
-        for (int user = 0; user < 3; user++) ids[user] = log_in(db, users[user], 0);
-        for (int user = 0; user < 3; user++) CHECK(user_of(db, &ids[user], 0) == users[user]);
+        for (int user = 0; user < 3; user++) tokens[user] = log_in(db, users[user], 0);
+        for (int user = 0; user < 3; user++) CHECK(user_of(db, &tokens[user], 0) == users[user]);
         db_destroy(db);
     }
 }
 
-/* A user's sessions as they must be, the oldest first; and one that ended. */
+/* The sessions that a user must have, oldest first, and one that was deleted. */
 struct model {
-    struct id live[4], ended;
+    struct token live[4], deleted;
     unsigned count;
 };
 
-static void end_in_model(struct model *model, unsigned at) {
-    model->ended = model->live[at];
+static void delete_in_model(struct model *model, unsigned at) {
+    model->deleted = model->live[at];
     model->count--;
     memmove(&model->live[at], &model->live[at + 1], (model->count - at) * sizeof model->live[0]);
 }
 
 static void test_any_order(void) {
-    TEST("logins and logouts in any order leave alive what was neither ended nor the oldest") {
+    TEST("logins and logouts in any order leave the newest sessions that were not deleted") {
         struct user *users[3];
         struct model models[3] = {{.count = 0}};
         struct db *db = create(defaults(3, 12));
         int wrong = 0;
         add_users(db, (const char *[]){"foo", "bar", "baz"}, 3, users);
         for (int step = 0; step < 3000; step++) {
-            unsigned user = next_random(3);
+            unsigned user = random_below(3);
             struct model *model = &models[user];
-            if (next_random(2) == 0) {
-                if (model->count == 4) end_in_model(model, 0);
+            if (random_below(2) == 0) {
+                if (model->count == 4) delete_in_model(model, 0);
                 model->live[model->count++] = log_in(db, users[user], step);
             } else if (model->count > 0) {
-                end_in_model(model, next_random(model->count));
-                log_out(db, &model->ended);
+                delete_in_model(model, random_below(model->count));
+                log_out(db, &model->deleted);
             }
             for (int i = 0; i < 3; i++) {
-                for (unsigned n = 0; n < models[i].count; n++)
-                    wrong += user_of(db, &models[i].live[n], step) != users[i];
-                wrong += user_of(db, &models[i].ended, step) != NULL;
+                const struct session *session = next_session(users[i], NULL);
+                for (unsigned n = 0; n < models[i].count; n++) {
+                    wrong += user_of(db, &models[i].live[n], step) != users[i] ||
+                             memcmp(session->token, &models[i].live[n], DB_TOKEN_LEN) != 0;
+                    session = next_session(users[i], session);
+                }
+                wrong += session != NULL || users[i]->session_count != models[i].count;
+                wrong += user_of(db, &models[i].deleted, step) != NULL;
             }
         }
         CHECK(wrong == 0);
@@ -290,41 +311,41 @@ static void test_any_order(void) {
 
 static void test_expiry(void) {
     static const struct {
-        int64_t idle, lifetime;
-        int64_t used, looked_at; /* after the login: a use, 0 for none; and the look that counts */
-        bool lives;
+        int64_t idle_timeout, max_lifetime;
+        int64_t first_use, last_use; /* since the login; 0 if there is no first one */
+        bool exists;
         const char *why;
     } cases[] = {
-        {AT(10), AT(100), 0, AT(9), true, "a second before it was unused too long"},
-        {AT(10), AT(100), 0, AT(10) - 1, true, "just before"},
-        {AT(10), AT(100), 0, AT(10), false, "unused too long"},
-        {AT(10), AT(100), 0, AT(11), false, "a second after"},
-        {AT(10), AT(100), AT(9), AT(18), true, "each use counts"},
-        {AT(10), AT(100), AT(9), AT(20), false, "unused too long since the last use"},
-        {AT(100), AT(50), AT(40), AT(49), true, "a second before it is too old"},
-        {AT(100), AT(50), AT(40), AT(50) - 1, true, "just before"},
-        {AT(100), AT(50), AT(40), AT(50), false, "too old, though in use"},
-        {AT(100), AT(50), AT(40), AT(51), false, "a second after"},
-        {AT(100), AT(50), AT(60), AT(61), false, "too old at the use already"},
-        {0, AT(50), 0, AT(49), true, "never unused too long"},
-        {0, AT(50), 0, AT(51), false, "but too old"},
-        {AT(10), 0, 0, AT(11), false, "never too old, but unused too long"},
-        {0, 0, 0, FOREVER, true, "neither ever"},
+        {SEC(10), SEC(100), 0, SEC(9), true, "a second before the idle timeout"},
+        {SEC(10), SEC(100), 0, SEC(10) - 1, true, "a nanosecond before"},
+        {SEC(10), SEC(100), 0, SEC(10), false, "the idle timeout"},
+        {SEC(10), SEC(100), 0, SEC(11), false, "a second after"},
+        {SEC(10), SEC(100), SEC(9), SEC(18), true, "each use restarts the idle timeout"},
+        {SEC(10), SEC(100), SEC(9), SEC(20), false, "the idle timeout since the last use"},
+        {SEC(100), SEC(50), SEC(40), SEC(49), true, "a second before its lifetime"},
+        {SEC(100), SEC(50), SEC(40), SEC(50) - 1, true, "a nanosecond before"},
+        {SEC(100), SEC(50), SEC(40), SEC(50), false, "its lifetime, although it is used"},
+        {SEC(100), SEC(50), SEC(40), SEC(51), false, "a second after"},
+        {SEC(100), SEC(50), SEC(60), SEC(61), false, "its lifetime before the first use"},
+        {0, SEC(50), 0, SEC(49), true, "no idle timeout"},
+        {0, SEC(50), 0, SEC(51), false, "no idle timeout, but a lifetime"},
+        {SEC(10), 0, 0, SEC(11), false, "no lifetime, but an idle timeout"},
+        {0, 0, 0, YEARS_36, true, "neither"},
     };
-    TEST("a session ends when it was unused for its idle time, or when its lifetime is over") {
-        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    TEST("a session expires after idle_timeout without a use, or after max_lifetime") {
+        for (size_t i = 0; i < COUNT(cases); i++) {
             struct db_options options = defaults(1, 2);
-            options.idle = cases[i].idle;
-            options.lifetime = cases[i].lifetime;
+            options.idle_timeout = cases[i].idle_timeout;
+            options.max_lifetime = cases[i].max_lifetime;
             struct db *db = create(options);
             struct user *user;
             add_users(db, (const char *[]){"foo"}, 1, &user);
-            struct id id = log_in(db, user, AT(1000));
-            if (cases[i].used > 0) user_of(db, &id, AT(1000) + cases[i].used);
-            CHECK_CASE((user_of(db, &id, AT(1000) + cases[i].looked_at) != NULL) == cases[i].lives,
-                       cases[i].why);
-            /* it does not come back, even if time did */
-            CHECK_CASE((user_of(db, &id, AT(1000)) != NULL) == cases[i].lives, cases[i].why);
+            struct token token = log_in(db, user, SEC(1000));
+            if (cases[i].first_use > 0) user_of(db, &token, SEC(1000) + cases[i].first_use);
+            bool found = user_of(db, &token, SEC(1000) + cases[i].last_use);
+            CHECK_CASE(found == cases[i].exists, cases[i].why);
+            found = user_of(db, &token, SEC(1000)); /* even if the clock went back */
+            CHECK_CASE(found == cases[i].exists, cases[i].why);
             db_destroy(db);
         }
     }
@@ -335,38 +356,38 @@ static void test_expiry(void) {
 static void test_index(void) {
     enum { USERS = 1024, SESSIONS = 4096 };
     struct db *db = create(defaults(USERS, SESSIONS));
-    TEST("among thousands of rows the one that is looked for is one of the first in its bucket") {
-        int users_behind = 0, sessions_behind = 0, most = 0;
+    TEST("among thousands of rows the chains of the buckets are short") {
+        int users_after = 0, sessions_after = 0, longest = 0;
         char name[16];
         for (int i = 0; i < SESSIONS; i++) {
             snprintf(name, sizeof name, "user%d", i % USERS);
             if (i < USERS) CHECK(db_add_user(db, str_of(name), STR("x")));
-            struct user *user = db_find_user(db, str_of(name), STR("x"), 0);
+            struct user *user = db_authenticate(db, str_of(name), STR("x"), 0);
             const struct session *row = user ? db_add_session(db, user, 0) : NULL;
-            int behind = 0;
-            while (row && (row = row->chain)) behind++;
-            sessions_behind += behind;
-            if (behind > most) most = behind;
-            while (i < USERS && user && (user = user->chain)) users_behind++;
+            int after = 0;
+            while (row && (row = row->hash_next)) after++;
+            sessions_after += after;
+            if (after > longest) longest = after;
+            while (i < USERS && user && (user = user->hash_next)) users_after++;
         }
-        CHECK(users_behind < USERS && sessions_behind < SESSIONS && most < 16);
+        CHECK(users_after < USERS && sessions_after < SESSIONS && longest < 16);
     }
     db_destroy(db);
 }
 
-/* ---- Session ids ---- */
+/* ---- Tokens ---- */
 
-static struct id drawn[IDS]; /* sorted, once they are drawn */
+static struct token drawn[TOKENS]; /* sorted, once they are drawn */
 
-static int compare_ids(const void *a, const void *b) { return memcmp(a, b, sizeof(struct id)); }
+static int compare_tokens(const void *a, const void *b) { return memcmp(a, b, DB_TOKEN_LEN); }
 
-/* Draws ids of one user. The clock stands still, so that nothing but the counter differs. */
-static void draw_ids(struct db_options options) {
+/* Draws tokens of one user. The clock stands still, so only the number of the row differs. */
+static void draw_tokens(struct db_options options) {
     struct db *db = create(options);
     struct user *user;
     add_users(db, (const char *[]){"foo"}, 1, &user);
-    for (int i = 0; i < IDS; i++) drawn[i] = log_in(db, user, 0);
-    qsort(drawn, IDS, sizeof *drawn, compare_ids);
+    for (int i = 0; i < TOKENS; i++) drawn[i] = log_in(db, user, 0);
+    qsort(drawn, TOKENS, sizeof *drawn, compare_tokens);
     db_destroy(db);
 }
 
@@ -376,44 +397,44 @@ static int digit_value(char digit) {
     return at ? (int)(at - digits) : -1;
 }
 
-static void test_ids(void) {
+static void test_tokens(void) {
     struct db_options options = defaults(1, 1);
-    draw_ids(options);
-    TEST(
-        "ids are 40 lower-case hexadecimal digits, and each of their bits is set in half of them") {
-        int set[DB_SESSION_ID][4] = {{0}}, others = 0, uneven = 0;
-        for (int i = 0; i < IDS; i++) {
-            for (int at = 0; at < DB_SESSION_ID; at++) {
+    draw_tokens(options);
+    TEST("tokens are 40 lower-case hexadecimal digits, and each bit is set in half of them") {
+        int set[DB_TOKEN_LEN][4] = {{0}}, invalid = 0, uneven = 0;
+        for (int i = 0; i < TOKENS; i++) {
+            for (int at = 0; at < DB_TOKEN_LEN; at++) {
                 int value = digit_value(drawn[i].digits[at]);
-                others += value < 0;
+                invalid += value < 0;
                 for (int bit = 0; bit < 4; bit++) set[at][bit] += value >> bit & 1;
             }
         }
-        /* five standard deviations of so many fair coins are IDS / 102 */
-        for (int at = 0; at < DB_SESSION_ID; at++)
-            for (int bit = 0; bit < 4; bit++) uneven += abs(set[at][bit] - IDS / 2) > IDS / 100;
-        CHECK(others == 0 && uneven == 0);
+        /* five standard deviations of that many fair coins are TOKENS / 102 */
+        for (int at = 0; at < DB_TOKEN_LEN; at++)
+            for (int bit = 0; bit < 4; bit++)
+                uneven += abs(set[at][bit] - TOKENS / 2) > TOKENS / 100;
+        CHECK(invalid == 0 && uneven == 0);
     }
-    TEST("no id is given twice, though the clock stands still") {
+    TEST("no token occurs twice, even if the clock stands still") {
         int twice = 0;
-        for (int i = 1; i < IDS; i++) twice += compare_ids(&drawn[i - 1], &drawn[i]) == 0;
+        for (int i = 1; i < TOKENS; i++) twice += compare_tokens(&drawn[i - 1], &drawn[i]) == 0;
         CHECK(twice == 0);
     }
-    TEST("with a secret that differs in one bit no id is the same") {
+    TEST("a secret that differs in one bit makes other tokens") {
         struct user *user;
         int same = 0;
-        options.secret[DB_SECRET - 1] ^= 1;
+        options.secret[DB_SECRET_SIZE - 1] ^= 1;
         struct db *db = create(options);
         add_users(db, (const char *[]){"foo"}, 1, &user);
         for (int i = 0; i < 1000; i++) {
-            struct id id = log_in(db, user, 0);
-            same += bsearch(&id, drawn, IDS, sizeof *drawn, compare_ids) != NULL;
+            struct token token = log_in(db, user, 0);
+            same += bsearch(&token, drawn, TOKENS, sizeof *drawn, compare_tokens) != NULL;
         }
         CHECK(same == 0);
         db_destroy(db);
     }
-    TEST("with the same secret the same row has another id at another time") {
-        struct id first[2];
+    TEST("with the same secret the same row has another token at another time") {
+        struct token first[2];
         for (int i = 0; i < 2; i++) {
             struct user *user;
             struct db *db = create(options);
@@ -421,170 +442,239 @@ static void test_ids(void) {
             first[i] = log_in(db, user, i);
             db_destroy(db);
         }
-        CHECK(compare_ids(&first[0], &first[1]) != 0);
+        CHECK(compare_tokens(&first[0], &first[1]) != 0);
     }
 }
 
 /* ---- Failed logins ---- */
 
-static struct db *slowing(uint32_t failures) {
+static struct db *create_delaying(uint32_t max_failures) {
     struct db_options options = defaults(2, 2);
-    options.failures = failures;
+    options.max_failures = max_failures;
     struct db *db = create(options);
     CHECK(db_add_user(db, STR("foo"), STR("bar")));
     return db;
 }
 
 static void fail(struct db *db, struct str name, int times, int64_t now) {
-    while (times-- > 0) CHECK(!db_find_user(db, name, STR("wrong"), now));
+    while (times-- > 0) CHECK(!db_authenticate(db, name, STR("wrong"), now));
 }
 
-static void test_waits(void) {
-    static const unsigned waits[] = {1, 2, 4, 8, 16, 30, 30, 30};
-    static const struct str names[] = {STR_INIT("foo"), STR_INIT("nobody")};
-    for (int known = 0; known < 2; known++) {
-        TEST("from the limit on a name waits 1, 2, 4 ... 30 seconds, whether there is such a user "
-             "or not") {
-            struct db *db = slowing(10);
-            int64_t now = AT(1000);
-            fail(db, names[known], 9, now);
-            CHECK(db_login_wait(db, names[known], now) == 0);
-            for (size_t i = 0; i < sizeof waits / sizeof *waits; i++) {
-                fail(db, names[known], 1, now);
-                CHECK(db_login_wait(db, names[known], now) == waits[i]);
-                now += AT(waits[i]);
-                CHECK(db_login_wait(db, names[known], now - 1) == 1);
-                CHECK(db_login_wait(db, names[known], now) == 0);
+static void test_delays(void) {
+    static const unsigned delays[] = {1, 2, 4, 8, 16, 30, 30, 30};
+    static const struct str names[] = {STR_INIT("foo"), STR_INIT("unknown")};
+    for (int i = 0; i < 2; i++) {
+        TEST("from max_failures on a name waits 1, 2, 4 ... 30 seconds, known or unknown") {
+            struct db *db = create_delaying(10);
+            int64_t now = SEC(1000);
+            fail(db, names[i], 9, now);
+            CHECK(db_login_delay(db, names[i], now) == 0);
+            for (size_t n = 0; n < COUNT(delays); n++) {
+                fail(db, names[i], 1, now);
+                CHECK(db_login_delay(db, names[i], now) == delays[n]);
+                now += SEC(delays[n]);
+                CHECK(db_login_delay(db, names[i], now - 1) == 1);
+                CHECK(db_login_delay(db, names[i], now) == 0);
             }
             db_destroy(db);
         }
     }
-    TEST("a right password clears the count") {
-        struct db *db = slowing(3);
+    TEST("a successful login resets the failures") {
+        struct db *db = create_delaying(3);
         fail(db, STR("foo"), 5, 0);
-        CHECK(db_login_wait(db, STR("foo"), 0) == 4);
-        CHECK(db_find_user(db, STR("foo"), STR("bar"), AT(4)));
-        CHECK(db_login_wait(db, STR("foo"), 0) == 0);
-        fail(db, STR("foo"), 2, AT(5));
-        CHECK(db_login_wait(db, STR("foo"), AT(5)) == 0);
-        fail(db, STR("foo"), 1, AT(5));
-        CHECK(db_login_wait(db, STR("foo"), AT(5)) == 1);
+        CHECK(db_login_delay(db, STR("foo"), 0) == 4);
+        CHECK(db_authenticate(db, STR("foo"), STR("bar"), SEC(4)));
+        CHECK(db_login_delay(db, STR("foo"), 0) == 0);
+        fail(db, STR("foo"), 2, SEC(5));
+        CHECK(db_login_delay(db, STR("foo"), SEC(5)) == 0);
+        fail(db, STR("foo"), 1, SEC(5));
+        CHECK(db_login_delay(db, STR("foo"), SEC(5)) == 1);
         db_destroy(db);
     }
-    TEST("with a limit of 0 nobody ever waits") {
-        struct db *db = slowing(0);
+    TEST("if max_failures is 0 no name must wait") {
+        struct db *db = create_delaying(0);
         fail(db, STR("foo"), 1000, 0);
-        CHECK(db_login_wait(db, STR("foo"), 0) == 0);
+        CHECK(db_login_delay(db, STR("foo"), 0) == 0);
         db_destroy(db);
     }
 }
 
-/* Another name that shares the counter of "nobody": its failure takes the only one of that away. */
-static struct str find_neighbour(void) {
+/* Returns a name that shares its Boyer-Moore majority count with "unknown": one failure of it
+ * decrements the count of "unknown" from 1 to 0. */
+static struct str find_sharing_name(void) {
     static char name[16];
-    struct db *db = slowing(1);
-    fail(db, STR("nobody"), 1, 0);
-    for (int i = 0; db_login_wait(db, STR("nobody"), 0) > 0 && i < 100 * DB_COUNTERS; i++) {
+    struct db *db = create_delaying(1);
+    fail(db, STR("unknown"), 1, 0);
+    for (int i = 0; db_login_delay(db, STR("unknown"), 0) > 0 && i < 100 * DB_SHARED_COUNTS; i++) {
         snprintf(name, sizeof name, "name%d", i);
         fail(db, str_of(name), 1, 0);
     }
-    CHECK(db_login_wait(db, STR("nobody"), 0) == 0);
+    CHECK(db_login_delay(db, STR("unknown"), 0) == 0);
     db_destroy(db);
     return str_of(name);
 }
 
-static void test_neighbours(void) {
-    static const struct str names[] = {STR_INIT("foo"), STR_INIT("nobody")};
+static void test_shared_counts(void) {
+    static const struct str names[] = {STR_INIT("foo"), STR_INIT("unknown")};
     char name[16];
-    TEST("nobody is slowed by the failures of another name, whatever counter they share") {
-        for (int known = 0; known < 2; known++) {
-            struct db *db = slowing(3);
-            int slowed = 0;
-            fail(db, names[known], 1000, 0);
-            for (int i = 0; i < 4 * DB_COUNTERS; i++) {
-                snprintf(name, sizeof name, "name%d", i);
-                slowed += db_login_wait(db, str_of(name), 0) > 0;
+    TEST("a name is never delayed by failures of another one, whichever count they share") {
+        for (int i = 0; i < 2; i++) {
+            struct db *db = create_delaying(3);
+            int delayed = 0;
+            fail(db, names[i], 1000, 0);
+            for (int n = 0; n < 4 * DB_SHARED_COUNTS; n++) {
+                snprintf(name, sizeof name, "name%d", n);
+                delayed += db_login_delay(db, str_of(name), 0) > 0;
             }
-            CHECK(slowed == 0 && db_login_wait(db, names[!known], 0) == 0);
+            CHECK(delayed == 0 && db_login_delay(db, names[!i], 0) == 0);
             db_destroy(db);
         }
     }
-    TEST("a user's failures are not forgotten for any failures, or a success, under other names") {
-        struct db *db = slowing(10);
+    TEST("neither failures nor a success of other names change the failures of a user") {
+        struct db *db = create_delaying(10);
         CHECK(db_add_user(db, STR("ann"), STR("right")));
         fail(db, STR("foo"), 13, 0);
-        for (int i = 0; i < 40 * DB_COUNTERS; i++) {
+        for (int i = 0; i < 40 * DB_SHARED_COUNTS; i++) {
             snprintf(name, sizeof name, "name%d", i);
             fail(db, str_of(name), 1, 0);
         }
-        CHECK(db_find_user(db, STR("ann"), STR("right"), 0));
-        CHECK(db_login_wait(db, STR("foo"), 0) == 8);
+        CHECK(db_authenticate(db, STR("ann"), STR("right"), 0));
+        CHECK(db_login_delay(db, STR("foo"), 0) == 8);
         db_destroy(db);
     }
-    TEST("of names that nobody has, one that fails more often than the one it shares a counter "
-         "with is slowed in its place") {
-        struct str neighbour = find_neighbour();
-        struct db *db = slowing(3);
-        fail(db, STR("nobody"), 5, 0);
-        fail(db, neighbour, 5 + 2, 0);
-        CHECK(db_login_wait(db, neighbour, 0) == 0);
-        fail(db, neighbour, 1, 0);
-        CHECK(db_login_wait(db, neighbour, 0) == 1 && db_login_wait(db, STR("nobody"), 0) == 0);
+    TEST("unknown names share Boyer-Moore majority counts: others decrement, and replace at 0") {
+        struct str other = find_sharing_name();
+        struct db *db = create_delaying(3);
+        fail(db, STR("unknown"), 5, 0);
+        CHECK(db_login_delay(db, STR("unknown"), 0) == 4);
+        fail(db, other, 1, 0);
+        CHECK(db_login_delay(db, STR("unknown"), 0) == 2);
+        fail(db, other, 4 + 2, 0);
+        CHECK(db_login_delay(db, other, 0) == 0 && db_login_delay(db, STR("unknown"), 0) == 0);
+        fail(db, other, 1, 0);
+        CHECK(db_login_delay(db, other, 0) == 1 && db_login_delay(db, STR("unknown"), 0) == 0);
         db_destroy(db);
     }
+}
+
+/* ---- Echo ---- */
+
+#define INSERT_USER    STR("INSERT INTO users (username, password) VALUES (?, '***')")
+#define SELECT_USER    STR("SELECT * FROM users WHERE username = ? AND password = '***' LIMIT 1")
+#define INSERT_SESSION STR("INSERT INTO user_sessions (session_id) VALUES (?)")
+#define SELECT_SESSION STR("SELECT * FROM user_sessions WHERE session_id = ? LIMIT 1")
+#define DELETE_SESSION STR("DELETE FROM user_sessions WHERE session_id = ?")
+#define UPDATE_SESSION                                                                             \
+    STR("UPDATE user_sessions SET last_used_at = CURRENT_TIMESTAMP WHERE session_id = ?")
+
+static char echoed_storage[512];
+static struct text echoed = {echoed_storage, 0, sizeof echoed_storage, false};
+
+static void record_echo(struct str statement, struct str parameter) {
+    text_put_all(&echoed, statement, parameter);
+}
+
+/* Checks that exactly these statements and parameters were echoed since the last check. */
+#define CHECK_ECHO(...) CHECK(was_echoed((const struct str[TEXT_MAX_PIECES]){__VA_ARGS__}))
+static bool was_echoed(const struct str pieces[TEXT_MAX_PIECES]) {
+    char storage[sizeof echoed_storage];
+    struct text expected = TEXT(storage);
+    text_put_pieces(&expected, pieces);
+    bool equal = str_equal(text_str(&expected), text_str(&echoed));
+    text_clear(&echoed);
+    return equal;
+}
+
+static void test_echo(void) {
+    struct db_options options = defaults(1, 1);
+    options.echo = record_echo;
+    options.max_lifetime = SEC(10);
+    options.max_failures = 1;
+    struct db *db = create(options);
+    struct str foo = STR("foo"), made_up = STR("made up"), password = STR("secret");
+    TEST("an operation on users echoes its statement with the username, and never a password") {
+        CHECK(db_add_user(db, foo, password));
+        CHECK_ECHO(INSERT_USER, foo);
+        CHECK(!db_add_user(db, foo, password) && !db_add_user(db, made_up, password));
+        CHECK(!db_login_delay(db, made_up, 0));
+        CHECK_ECHO(STR(""));
+        CHECK(!db_authenticate(db, made_up, password, 0));
+        CHECK_ECHO(SELECT_USER, made_up);
+        CHECK(db_authenticate(db, foo, password, 0));
+        CHECK_ECHO(SELECT_USER, foo);
+    }
+    TEST("an operation on sessions echoes its statements with the token") {
+        struct user *user = db_authenticate(db, foo, password, 0);
+        text_clear(&echoed);
+        struct token one = log_in(db, user, 0);
+        struct str first = token_str(&one);
+        CHECK_ECHO(INSERT_SESSION, first);
+        CHECK(user_of(db, &one, 0) == user);
+        CHECK_ECHO(SELECT_SESSION, first, UPDATE_SESSION, first);
+        struct token two = log_in(db, user, 0); /* the share is one session */
+        struct str second = token_str(&two);
+        CHECK_ECHO(DELETE_SESSION, first, INSERT_SESSION, second);
+        CHECK(!user_of(db, &one, 0));
+        CHECK_ECHO(SELECT_SESSION, first);
+        CHECK(!user_of(db, &two, SEC(10))); /* it has expired */
+        CHECK_ECHO(SELECT_SESSION, second, DELETE_SESSION, second);
+        one = log_in(db, user, 0);
+        log_out(db, &one);
+        CHECK_ECHO(INSERT_SESSION, first, SELECT_SESSION, first, DELETE_SESSION, first);
+        db_delete_session(db, made_up);
+        CHECK_ECHO(SELECT_SESSION, made_up);
+    }
+    db_destroy(db);
 }
 
 /* ---- Memory ---- */
 
 static void test_memory(void) {
-    TEST("a row of user_sessions costs at most 128 bytes, its part of the index included") {
+    TEST("a session takes at most 128 bytes, its part of the index included") {
         struct db_options few = defaults(1, 1), many = defaults(1, 65537);
-        CHECK(db_memory(&many) > db_memory(&few) + 65536 * sizeof(struct session));
-        CHECK(db_memory(&many) - db_memory(&few) <= 65536 * 128);
+        CHECK(db_memory_size(&many) > db_memory_size(&few) + 65536 * sizeof(struct session));
+        CHECK(db_memory_size(&many) - db_memory_size(&few) <= 65536 * 128);
     }
-    TEST("a user costs a part of the index, and a row of user_sessions where there is none to "
-         "share") {
+    TEST("a user takes a part of the index, and a session its row and a part of the index") {
         struct db_options one = defaults(1, 65536), many = defaults(65536, 65536);
-        struct db_options none = defaults(65536, 1);
-        CHECK(db_memory(&many) == db_memory(&one) + 65535 * sizeof(struct user *));
-        CHECK(db_memory(&none) == db_memory(&many));
+        CHECK(db_memory_size(&many) == db_memory_size(&one) + 65535 * sizeof(struct user *));
         struct db_options twice = defaults(65536, 131072);
-        CHECK(db_memory(&twice) - db_memory(&many) ==
+        CHECK(db_memory_size(&twice) - db_memory_size(&many) ==
               65536 * (sizeof(struct session) + sizeof(void *)));
     }
-    TEST("a user's row holds no password, nor anything that tells who has the same one") {
+    TEST("a user's row contains no password, and does not reveal who has the same one") {
         struct db *db = create(defaults(2, 2));
         struct str password = STR("correct horse");
         CHECK(db_add_user(db, STR("foo"), password) && db_add_user(db, STR("bar"), password));
-        const struct user *foo = db_find_user(db, STR("foo"), password, 0);
-        const struct user *bar = db_find_user(db, STR("bar"), password, 0);
-        CHECK(!holds(foo, sizeof *foo + foo->username.len, password.s, 4));
-        CHECK(memcmp(foo->password, bar->password, SHA1_SIZE) != 0);
+        const struct user *foo = db_authenticate(db, STR("foo"), password, 0);
+        const struct user *bar = db_authenticate(db, STR("bar"), password, 0);
+        CHECK(!contains(foo, sizeof *foo + foo->username.len, password.s, 4));
+        CHECK(memcmp(foo->password_hash, bar->password_hash, SHA1_SIZE) != 0);
         struct db_options options = defaults(1, 1);
         options.secret[0] ^= 1;
-        struct db *another = create(options);
-        CHECK(db_add_user(another, STR("foo"), password));
-        bar = db_find_user(another, STR("foo"), password, 0);
-        CHECK(bar && memcmp(foo->password, bar->password, SHA1_SIZE) != 0);
-        db_destroy(another);
+        struct db *other = create(options);
+        CHECK(db_add_user(other, STR("foo"), password));
+        bar = db_authenticate(other, STR("foo"), password, 0);
+        CHECK(bar && memcmp(foo->password_hash, bar->password_hash, SHA1_SIZE) != 0);
+        db_destroy(other);
         db_destroy(db);
     }
-    TEST("nothing of an id stays in its row, whether it ends by logout, by age or by a newer one") {
+    TEST("no part of a token stays in its row, however the session is deleted") {
         for (int way = 0; way < 3; way++) {
             struct db_options options = defaults(1, 1);
-            options.lifetime = AT(10);
+            options.max_lifetime = SEC(10);
             struct db *db = create(options);
             struct user *user;
             add_users(db, (const char *[]){"foo"}, 1, &user);
             const struct session *row = db_add_session(db, user, 0);
-            struct id id;
-            memcpy(id.digits, row->session_id, sizeof id.digits);
-            CHECK(holds(row, sizeof *row, id.digits, sizeof id.digits));
-            if (way == 0) log_out(db, &id);
-            if (way == 1) CHECK(!user_of(db, &id, AT(10)));
+            struct token token;
+            memcpy(token.digits, row->token, sizeof token.digits);
+            CHECK(contains(row, sizeof *row, token.digits, sizeof token.digits));
+            if (way == 0) log_out(db, &token);
+            if (way == 1) CHECK(!user_of(db, &token, SEC(10)));
             if (way == 2) CHECK(db_add_session(db, user, 0) == row);
-            for (int i = 0; i < DB_SESSION_ID; i += 8)
-                CHECK(!holds(row, sizeof *row, id.digits + i, 8));
+            for (int i = 0; i < DB_TOKEN_LEN; i += 8)
+                CHECK(!contains(row, sizeof *row, token.digits + i, 8));
             db_destroy(db);
         }
     }
@@ -598,9 +688,10 @@ int main(void) {
     test_any_order();
     test_expiry();
     test_index();
-    test_ids();
-    test_waits();
-    test_neighbours();
+    test_tokens();
+    test_delays();
+    test_shared_counts();
+    test_echo();
     test_memory();
     return test_report();
 }

@@ -1,11 +1,10 @@
-/* test_http.c - proves http.c with tables of requests, each with the rule that makes it valid or
- * not, and with properties that hold for all of them.
+/* test_http.c - tests http.c with tables of requests, each with the rule that makes it valid or
+ * invalid, and with properties that hold for all of them.
  *
- * "9110 5.5" is section 5.5 of RFC 9110. Every request is read from a place that ends where memory
- * begins that may not be touched, so that reading one byte too many ends the program; and between
- * two calls the bytes move and all of the request but its progress is overwritten, as http.h
- * allows.
- * Limits are made from HTTP_BUFFER, so that a build with a smaller one is proved too.
+ * "9110 5.5" is section 5.5 of RFC 9110. Only the byte for the sentinel lies between a request and
+ * memory that must not be touched, so one byte too many ends the program. Between two calls the
+ * bytes move and the whole request is overwritten, because the parser remembers nothing. Limits are
+ * computed from HTTP_BUFFER_SIZE, so a build with a smaller one is tested too.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "http.h"
@@ -24,17 +23,17 @@
 #define CHUNKED POST "Transfer-Encoding: chunked\r\n\r\n"
 #define END     "\r\n"
 
-/* ---- What is accepted, and what it says. The notation of describe(): method, target, host,
- * version, what becomes of the connection, [other fields], {body} ---- */
+/* ---- Accepted requests, and their description by describe(): method, target, host, version, keep
+ * or close, [other fields], {body} ---- */
 
 static const struct accepted {
     struct str bytes;
-    const char *says, *why;
+    const char *description, *why;
 } accepted[] = {
     {STR_INIT(GET END), "GET / a 1.1 keep", "9112 3"},
-    {STR_INIT("\r\n" GET END), "GET / a 1.1 keep", "9112 2.2: an empty line in front"},
-    {STR_INIT("get / HTTP/1.1\r\nHost: a\r\n\r\n"), "get / a 1.1 keep", "9110 9.1: case counts"},
-    {STR_INIT("GET / HTTP/1.9\r\nHost: a\r\n\r\n"), "GET / a 1.1 keep", "9110 2.5: later is 1.1"},
+    {STR_INIT("get / HTTP/1.1\r\nHost: a\r\n\r\n"), "get / a 1.1 keep", "9110 9.1: case-sensitive"},
+    {STR_INIT("GET / HTTP/1.9\r\nHost: a\r\n\r\n"), "GET / a 1.1 keep",
+     "9110 2.5: 1.9 is read as 1.1"},
     {STR_INIT("GET / HTTP/1.0\r\n\r\n"), "GET /  1.0 close", "9112 3.2: HTTP/1.0 needs no Host"},
     {STR_INIT("GET / HTTP/1.0\r\nHost: a\r\n\r\n"), "GET / a 1.0 close", "9112 9.3"},
 
@@ -42,11 +41,11 @@ static const struct accepted {
      "3986 3.4: the first mark begins the query"},
     {STR_INIT("GET /home? HTTP/1.1\r\nHost: a\r\n\r\n"), "GET /home a 1.1 keep", "an empty query"},
     {STR_INIT("GET //a/../%2f%41 HTTP/1.1\r\nHost: a\r\n\r\n"), "GET //a/../%2f%41 a 1.1 keep",
-     "a path is not changed on the way"},
+     "a path is not normalised"},
     {STR_INIT("GET http://b/home?q HTTP/1.1\r\nHost: a\r\n\r\n"), "GET /home?q b 1.1 keep",
-     "9112 3.2.2: the target's host counts, not Host"},
+     "9112 3.2.2: the host of the target replaces Host"},
     {STR_INIT("GET HTTP://b:80 HTTP/1.1\r\nHost: a\r\n\r\n"), "GET / b:80 1.1 keep",
-     "9110 4.2.3: no path is /, and the scheme is in any case"},
+     "9110 4.2.3: a missing path is /; the scheme is in any case"},
     {STR_INIT("GET http://b?q HTTP/1.1\r\nHost: a\r\n\r\n"), "GET /?q b 1.1 keep", "9110 4.2.3"},
     {STR_INIT("GET http://[::1]:8080/ HTTP/1.1\r\nHost: a\r\n\r\n"), "GET / [::1]:8080 1.1 keep",
      "3986 3.2.2: an IPv6 address"},
@@ -54,13 +53,12 @@ static const struct accepted {
 
     {STR_INIT(LINE "hOsT:\ta \t\r\n\r\n"), "GET / a 1.1 keep", "9110 5.1: any case; 5.5: blanks"},
     {STR_INIT(LINE "Host:\r\n\r\n"), "GET /  1.1 keep", "9112 3.2: Host may be empty"},
-    {STR_INIT(GET "A: {}\r\n\r\n"), "GET / a 1.1 keep [A={}]", "a brace ends no head"},
     {STR_INIT(LINE "Host: a:\r\n\r\n"), "GET / a: 1.1 keep", "3986 3.2.3: a port may be empty"},
     {STR_INIT(LINE "Host: [::ffff:127.0.0.1]\r\n\r\n"), "GET / [::ffff:127.0.0.1] 1.1 keep",
      "3986 3.2.2: an IPv6 address"},
 
     {STR_INIT(GET "X-A:b\r\nX-B: \t c\td \t\r\n\r\n"), "GET / a 1.1 keep [X-A=b][X-B=c\td]",
-     "9110 5.5: blanks around a value are no part of it"},
+     "9110 5.5: blanks around a value are not part of it"},
     {STR_INIT(GET "X-A:\r\nX-B: \t\r\n\r\n"), "GET / a 1.1 keep [X-A=][X-B=]", "an empty value"},
     {STR_INIT(GET "X: 1\r\nx: 2\r\n\r\n"), "GET / a 1.1 keep [X=1][x=2]", "9110 5.3: a name twice"},
 
@@ -73,7 +71,7 @@ static const struct accepted {
      "9110 9.3.1: any method may have a body, of any bytes"},
 
     {STR_INIT(CHUNKED "5\r\nhello\r\n0\r\n\r\n"), "POST / a 1.1 keep {hello}", "9112 7.1"},
-    {STR_INIT(CHUNKED "0\r\n\r\n"), "POST / a 1.1 keep", "9112 7.1: the last chunk alone"},
+    {STR_INIT(CHUNKED "0\r\n\r\n"), "POST / a 1.1 keep", "9112 7.1: only the last chunk"},
     {STR_INIT(CHUNKED "1\r\nh\r\n3\r\nell\r\n1\r\no\r\n0\r\n\r\n"), "POST / a 1.1 keep {hello}",
      "9112 7.1: several chunks"},
     {STR_INIT(CHUNKED "00a\r\n0123456789\r\n0B\r\nhello world\r\n000\r\n\r\n"),
@@ -85,21 +83,21 @@ static const struct accepted {
     {STR_INIT(CHUNKED "5\r\nhello\r\n0\r\nX-T: 1\r\nHost: b\r\nContent-Length: 9\r\n\r\n"),
      "POST / a 1.1 keep {hello}", "9110 6.5.1: trailers are dropped, whatever they say"},
     {STR_INIT(POST "tRANSFER-eNCODING: ChUnKeD\r\n\r\n5\r\nhello\r\n0\r\n\r\n"),
-     "POST / a 1.1 keep {hello}", "9112 7: names of codings are in any case"},
+     "POST / a 1.1 keep {hello}", "9112 7: names of codings, in any case"},
 
     {STR_INIT(GET "Connection: close\r\n\r\n"), "GET / a 1.1 close [Connection=close]", "9112 9.6"},
     {STR_INIT(GET "Connection: x,, CLOSE ,\r\n\r\n"), "GET / a 1.1 close [Connection=x,, CLOSE ,]",
-     "9110 7.6.1: a list, its options in any case; 5.6.1: empty items"},
+     "9110 7.6.1: a list, its options in any case; 5.6.1: empty elements"},
     {STR_INIT(GET "Connection: x\r\nConnection: close\r\n\r\n"),
      "GET / a 1.1 close [Connection=x][Connection=close]", "9110 5.3: two lines are one list"},
     {STR_INIT(GET "Connection: closed\r\nX-Connection: close\r\n\r\n"),
-     "GET / a 1.1 keep [Connection=closed][X-Connection=close]", "whole names alone count"},
+     "GET / a 1.1 keep [Connection=closed][X-Connection=close]", "only whole names count"},
     {STR_INIT(GET "Connection: keep-alive, close\r\n\r\n"),
-     "GET / a 1.1 close [Connection=keep-alive, close]", "9112 9.3: close is looked at first"},
+     "GET / a 1.1 close [Connection=keep-alive, close]", "9112 9.3: close wins"},
     {STR_INIT("GET / HTTP/1.0\r\nConnection: TE,,Keep-Alive,x\r\n\r\n"),
      "GET /  1.0 keep [Connection=TE,,Keep-Alive,x]", "9112 9.3: HTTP/1.0 may ask for it"},
     {STR_INIT("GET / HTTP/1.0\r\nConnection: close, keep-alive\r\n\r\n"),
-     "GET /  1.0 close [Connection=close, keep-alive]", "9112 9.3: close is looked at first"},
+     "GET /  1.0 close [Connection=close, keep-alive]", "9112 9.3: close wins"},
 
     {STR_INIT(POST "Expect: 100-Continue\r\nContent-Length: 5\r\n\r\nhello"),
      "POST / a 1.1 keep [Expect=100-Continue] {hello}", "9110 10.1.1: in any case"},
@@ -107,102 +105,99 @@ static const struct accepted {
      "9110 10.1.1: HTTP/1.0 has no expectations"},
 };
 
-/* ---- What is refused. The bytes end where the refusal comes at the latest ---- */
+/* ---- Refused requests. Each one ends with the byte at which it must be refused: the first byte
+ * that the grammar does not allow there; the end of a line whose meaning is wrong; or the end of a
+ * head whose fields contradict each other ---- */
 
 static const struct refused {
     struct str bytes;
     int status;
     const char *why;
 } refused[] = {
-    {STR_INIT("GET  / HTTP/1.1\r\nHost: a\r\n\r\n"), 400, "9112 3: two blanks"},
-    {STR_INIT("GET /  HTTP/1.1\r\nHost: a\r\n\r\n"), 400, "9112 3: two blanks"},
-    {STR_INIT("GET\t/\tHTTP/1.1\r\nHost: a\r\n\r\n"), 400, "9112 3: a tab for a blank"},
-    {STR_INIT(" GET / HTTP/1.1\r\nHost: a\r\n\r\n"), 400, "9112 3: a blank in front"},
-    {STR_INIT("GET / HTTP/1.1 \r\nHost: a\r\n\r\n"), 400, "9112 3: a blank behind"},
-    {STR_INIT("GET / \r\nHost: a\r\n\r\n"), 400, "9112 3: no version behind the blank"},
-    {STR_INIT("\r\n\r\n"), 400, "9112 2.2: more than one empty line in front"},
-    {STR_INIT("\rX" GET END), 400, "9112 2.2: a bare CR in front"},
-    {STR_INIT("\r" GET END), 400, "9112 2.2: a bare CR in front"},
+    {STR_INIT("GET  "), 400, "9112 3: two blanks"},
+    {STR_INIT("GET /  "), 400, "9112 3: two blanks"},
+    {STR_INIT("GET\t"), 400, "9112 3: a tab instead of a blank"},
+    {STR_INIT(" "), 400, "9112 3: a blank in front, no method"},
+    {STR_INIT("GET / HTTP/1.1 "), 400, "9112 3: a blank behind"},
+    {STR_INIT("GET / \r"), 400, "9112 3: no version"},
     {STR_INIT("\n"), 400, "9112 2.2: a bare LF"},
     {STR_INIT("GET / HTTP/1.1\n"), 400, "9112 2.2: a bare LF"},
-    {STR_INIT("GET / HTTP/1.1\rHost: a\r\n\r\n"), 400, "9112 2.2: a bare CR"},
-    {STR_INIT("GET\r\nHost: a\r\n\r\n"), 400, "9112 3: no target"},
-    {STR_INIT("GET /\r\nHost: a\r\n\r\n"), 400, "9112 3: no version, as in HTTP/0.9"},
-    {STR_INIT("GET HTTP/1.1\r\nHost: a\r\n\r\n"), 400, "9112 3: no target"},
-    {STR_INIT(" / HTTP/1.1\r\nHost: a\r\n\r\n"), 400, "9112 3: no method"},
-    {STR_INIT("GET / http/1.1\r\nHost: a\r\n\r\n"), 400, "9112 2.3: case counts"},
-    {STR_INIT("GET / HTTP/1\r\nHost: a\r\n\r\n"), 400, "9112 2.3: no minor version"},
-    {STR_INIT("GET / HTTP/1.\r\nHost: a\r\n\r\n"), 400, "9112 2.3: no minor version"},
-    {STR_INIT("GET / HTTP/1,1\r\nHost: a\r\n\r\n"), 400, "9112 2.3: no point"},
-    {STR_INIT("GET / HTTP/1.32\r\nHost: a\r\n\r\n"), 400, "9112 2.3: one digit"},
-    {STR_INIT("GET / HTTP/01.1\r\nHost: a\r\n\r\n"), 400, "9112 2.3: one digit"},
-    {STR_INIT("GET / HTTP/x.1\r\nHost: a\r\n\r\n"), 400, "9112 2.3: a digit"},
-    {STR_INIT("GET / HTTP/2.0\rX\r\nHost: a\r\n\r\n"), 400, "9112 2.2: a bare CR"},
-    {STR_INIT("GET / HTTP/1.x\r\nHost: a\r\n\r\n"), 400, "9112 2.3: a digit"},
-    {STR_INIT("GET / HTTPS/1.1\r\nHost: a\r\n\r\n"), 400, "9112 2.3: another protocol"},
-    {STR_INIT("GET / HTTP/0.9\r\nHost: a\r\n\r\n"), 505, "9110 15.6.6"},
-    {STR_INIT("GET / HTTP/2.0\r\nHost: a\r\n\r\n"), 505, "9110 15.6.6"},
+    {STR_INIT("GET / HTTP/1.1\rH"), 400, "9112 2.2: a bare CR"},
+    {STR_INIT("GET\r"), 400, "9112 3: no target"},
+    {STR_INIT("GET /\r"), 400, "9112 3: no version, as in HTTP/0.9"},
+    {STR_INIT("GET / h"), 400, "9112 2.3: case-sensitive"},
+    {STR_INIT("GET / HTTP/1\r"), 400, "9112 2.3: no minor version"},
+    {STR_INIT("GET / HTTP/1.\r"), 400, "9112 2.3: no minor version"},
+    {STR_INIT("GET / HTTP/1,"), 400, "9112 2.3: no point"},
+    {STR_INIT("GET / HTTP/1.32"), 400, "9112 2.3: one digit"},
+    {STR_INIT("GET / HTTP/01"), 400, "9112 2.3: one digit"},
+    {STR_INIT("GET / HTTP/x"), 400, "9112 2.3: a digit"},
+    {STR_INIT("GET / HTTP/2.0\rX"), 400, "9112 2.2: a bare CR"},
+    {STR_INIT("GET / HTTP/1.x"), 400, "9112 2.3: a digit"},
+    {STR_INIT("GET / HTTPS"), 400, "9112 2.3: another protocol"},
+    {STR_INIT("GET / HTTP/0.9\r\n"), 505, "9110 15.6.6"},
+    {STR_INIT("GET / HTTP/2.0\r\n"), 505, "9110 15.6.6"},
 
-    {STR_INIT("GET /a b HTTP/1.1\r\nHost: a\r\n\r\n"), 400, "9112 3.2: a blank in the target"},
-    {STR_INIT("GET home HTTP/1.1\r\nHost: a\r\n\r\n"), 400, "9112 3.2.1: a path begins with /"},
-    {STR_INIT("GET * HTTP/1.1\r\nHost: a\r\n\r\n"), 400, "9112 3.2.4: for OPTIONS alone"},
-    {STR_INIT("OPTIONS *a HTTP/1.1\r\nHost: a\r\n\r\n"), 400, "9112 3.2.4: nothing behind it"},
-    {STR_INIT("CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n"), 400, "9112 3.2.3: for proxies alone"},
-    {STR_INIT("GET https://a/ HTTP/1.1\r\nHost: a\r\n\r\n"), 400, "9110 7.4: not over this"},
-    {STR_INIT("GET http:// HTTP/1.1\r\nHost: a\r\n\r\n"), 400, "9110 4.2.1: no host"},
-    {STR_INIT("GET http:///a HTTP/1.1\r\nHost: a\r\n\r\n"), 400, "9110 4.2.1: no host"},
-    {STR_INIT("GET http://:80/ HTTP/1.1\r\nHost: a\r\n\r\n"), 400, "9110 4.2.1: no host"},
-    {STR_INIT("GET http://u:p@b/ HTTP/1.1\r\nHost: a\r\n\r\n"), 400, "9110 4.2.4: a user"},
-    {STR_INIT("GET http://b:8o/ HTTP/1.1\r\nHost: a\r\n\r\n"), 400, "3986 3.2.3: digits"},
-    {STR_INIT("GET http://b/ HTTP/1.1\r\n\r\n"), 400, "9112 3.2: Host is needed all the same"},
-    {STR_INIT("GET /% HTTP/1.1\r\nHost: a\r\n\r\n"), 400, "3986 2.1: two digits"},
-    {STR_INIT("GET /%4 HTTP/1.1\r\nHost: a\r\n\r\n"), 400, "3986 2.1: two digits"},
-    {STR_INIT("GET /%4g HTTP/1.1\r\nHost: a\r\n\r\n"), 400, "3986 2.1: hexadecimal digits"},
-    {STR_INIT("GET /%g4 HTTP/1.1\r\nHost: a\r\n\r\n"), 400, "3986 2.1: hexadecimal digits"},
-    {STR_INIT("GET /a%00b HTTP/1.1\r\nHost: a\r\n\r\n"), 400, "3986 7.3: NUL"},
+    {STR_INIT("GET /a b"), 400, "9112 3.2: a blank in the target"},
+    {STR_INIT("GET home HTTP/1.1\r\n"), 400, "9112 3.2.1: a path begins with /"},
+    {STR_INIT("GET * HTTP/1.1\r\n"), 400, "9112 3.2.4: only for OPTIONS"},
+    {STR_INIT("OPTIONS *a HTTP/1.1\r\n"), 400, "9112 3.2.4: nothing may follow"},
+    {STR_INIT("CONNECT a:80 HTTP/1.1\r\n"), 400, "9112 3.2.3: only for proxies"},
+    {STR_INIT("GET https://a/ HTTP/1.1\r\n"), 400, "9110 7.4: another scheme"},
+    {STR_INIT("GET http:// HTTP/1.1\r\n"), 400, "9110 4.2.1: no host"},
+    {STR_INIT("GET http:///a HTTP/1.1\r\n"), 400, "9110 4.2.1: no host"},
+    {STR_INIT("GET http://:80/ HTTP/1.1\r\n"), 400, "9110 4.2.1: no host"},
+    {STR_INIT("GET http://u:p@b/ HTTP/1.1\r\n"), 400, "9110 4.2.4: user information"},
+    {STR_INIT("GET http://b:8o/ HTTP/1.1\r\n"), 400, "3986 3.2.3: digits"},
+    {STR_INIT("GET http://b/ HTTP/1.1\r\n\r\n"), 400, "9112 3.2: Host is needed too"},
+    {STR_INIT("GET /% HTTP/1.1\r\n"), 400, "3986 2.1: two digits"},
+    {STR_INIT("GET /%4 HTTP/1.1\r\n"), 400, "3986 2.1: two digits"},
+    {STR_INIT("GET /%4g HTTP/1.1\r\n"), 400, "3986 2.1: hexadecimal digits"},
+    {STR_INIT("GET /%g4 HTTP/1.1\r\n"), 400, "3986 2.1: hexadecimal digits"},
+    {STR_INIT("GET /a%00b HTTP/1.1\r\n"), 400, "3986 7.3: NUL"},
 
     {STR_INIT(GET "X: b\n"), 400, "9112 2.2: a bare LF"},
-    {STR_INIT(GET "X: b\rc\r\n\r\n"), 400, "9112 2.2: a bare CR"},
-    {STR_INIT(GET "X: b\r\r\n\r\n"), 400, "9112 2.2: a bare CR"},
-    {STR_INIT(GET "X: b\0c\r\n\r\n"), 400, "9110 5.5: NUL"},
-    {STR_INIT(GET "\rX: b\r\n\r\n"), 400, "9112 2.2: a bare CR in front of a field"},
-    {STR_INIT(GET "X : b\r\n\r\n"), 400, "9112 5.1: a blank before the colon"},
-    {STR_INIT(GET "X\t: b\r\n\r\n"), 400, "9112 5.1: a tab before the colon"},
-    {STR_INIT(GET "X: b\r\n c\r\n\r\n"), 400, "9112 5.2: a folded line"},
-    {STR_INIT(GET "X: b\r\n\tc: d\r\n\r\n"), 400, "9112 5.2: a folded line"},
-    {STR_INIT(LINE " Host: a\r\n\r\n"), 400, "9112 2.2: a blank before the first field"},
-    {STR_INIT(GET ": b\r\n\r\n"), 400, "9110 5.1: no name"},
-    {STR_INIT(GET "X\r\n\r\n"), 400, "9112 5: no colon"},
+    {STR_INIT(GET "X: b\rc"), 400, "9112 2.2: a bare CR"},
+    {STR_INIT(GET "X: b\r\r"), 400, "9112 2.2: a bare CR"},
+    {STR_INIT(GET "X: b\0"), 400, "9110 5.5: NUL"},
+    {STR_INIT(GET "\rX"), 400, "9112 2.2: a bare CR in front of a field"},
+    {STR_INIT(GET "X "), 400, "9112 5.1: a blank before the colon"},
+    {STR_INIT(GET "X\t"), 400, "9112 5.1: a tab before the colon"},
+    {STR_INIT(GET "X: b\r\n "), 400, "9112 5.2: a folded line"},
+    {STR_INIT(GET "X: b\r\n\t"), 400, "9112 5.2: a folded line"},
+    {STR_INIT(LINE " "), 400, "9112 2.2: a blank before the first field"},
+    {STR_INIT(GET ":"), 400, "9110 5.1: no name"},
+    {STR_INIT(GET "X\r"), 400, "9112 5: no colon"},
 
     {STR_INIT(LINE END), 400, "9112 3.2: no Host"},
-    {STR_INIT(GET "Host: a\r\n\r\n"), 400, "9112 3.2: two"},
-    {STR_INIT(GET "Host: b\r\n\r\n"), 400, "9112 3.2: two"},
-    {STR_INIT("GET / HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n"), 400, "9112 3.2: two"},
-    {STR_INIT(LINE "Host: a b\r\n\r\n"), 400, "3986 3.2.2: a blank"},
-    {STR_INIT(LINE "Host: a%zz\r\n\r\n"), 400, "3986 2.1: hexadecimal digits"},
-    {STR_INIT(LINE "Host: a%2\r\n\r\n"), 400, "3986 2.1: two digits"},
-    {STR_INIT(LINE "Host: a%00\r\n\r\n"), 400, "3986 7.3: NUL"},
-    {STR_INIT(LINE "Host: a:8o\r\n\r\n"), 400, "3986 3.2.3: digits"},
-    {STR_INIT(LINE "Host: a:80:80\r\n\r\n"), 400, "3986 3.2.3: one port"},
-    {STR_INIT(LINE "Host: [::1\r\n\r\n"), 400, "3986 3.2.2: no end"},
-    {STR_INIT(LINE "Host: []\r\n\r\n"), 400, "3986 3.2.2: nothing inside"},
-    {STR_INIT(LINE "Host: [::g]\r\n\r\n"), 400, "3986 3.2.2: no hexadecimal digit"},
-    {STR_INIT(LINE "Host: [::1]a\r\n\r\n"), 400, "3986 3.2.2: something behind"},
-    {STR_INIT("GET http://b/ HTTP/1.1\r\nHost: a b\r\n\r\n"), 400, "9112 3.2: Host is wrong"},
+    {STR_INIT(GET "Host: a\r\n"), 400, "9112 3.2: two"},
+    {STR_INIT(GET "Host: b\r\n"), 400, "9112 3.2: two"},
+    {STR_INIT("GET / HTTP/1.0\r\nHost: a\r\nHost: a\r\n"), 400, "9112 3.2: two"},
+    {STR_INIT(LINE "Host: a b\r\n"), 400, "3986 3.2.2: a blank"},
+    {STR_INIT(LINE "Host: a%zz\r\n"), 400, "3986 2.1: hexadecimal digits"},
+    {STR_INIT(LINE "Host: a%2\r\n"), 400, "3986 2.1: two digits"},
+    {STR_INIT(LINE "Host: a%00\r\n"), 400, "3986 7.3: NUL"},
+    {STR_INIT(LINE "Host: a:8o\r\n"), 400, "3986 3.2.3: digits"},
+    {STR_INIT(LINE "Host: a:80:80\r\n"), 400, "3986 3.2.3: one port"},
+    {STR_INIT(LINE "Host: [::1\r\n"), 400, "3986 3.2.2: no end"},
+    {STR_INIT(LINE "Host: []\r\n"), 400, "3986 3.2.2: nothing inside"},
+    {STR_INIT(LINE "Host: [::g]\r\n"), 400, "3986 3.2.2: not a hexadecimal digit"},
+    {STR_INIT(LINE "Host: [::1]a\r\n"), 400, "3986 3.2.2: something follows"},
+    {STR_INIT("GET http://b/ HTTP/1.1\r\nHost: a b\r\n"), 400, "9112 3.2: Host is wrong"},
 
-    {STR_INIT(POST "Content-Length: -1\r\n\r\n"), 400, "9110 8.6: a sign"},
-    {STR_INIT(POST "Content-Length: +5\r\n\r\n"), 400, "9110 8.6: a sign"},
-    {STR_INIT(POST "Content-Length: 0x10\r\n\r\n"), 400, "9110 8.6: decimal digits"},
-    {STR_INIT(POST "Content-Length: 1_0\r\n\r\n"), 400, "9110 8.6: digits"},
-    {STR_INIT(POST "Content-Length: 5.0\r\n\r\n"), 400, "9110 8.6: digits"},
-    {STR_INIT(POST "Content-Length: 5 5\r\n\r\n"), 400, "9110 8.6: a blank inside"},
-    {STR_INIT(POST "Content-Length: 5\t5\r\n\r\n"), 400, "9110 8.6: a tab inside"},
-    {STR_INIT(POST "Content-Length: 5,5\r\n\r\n"), 400, "9110 8.6: a list"},
-    {STR_INIT(POST "Content-Length: 5;\r\n\r\n"), 400, "9110 8.6: digits"},
-    {STR_INIT(POST "Content-Length:\r\n\r\n"), 400, "9110 8.6: empty"},
-    {STR_INIT(POST "Content-Length : 5\r\n\r\n"), 400, "9112 5.1: a blank before the colon"},
-    {STR_INIT(POST "Content-Length: 5\r\nContent-Length: 5\r\n\r\n"), 400, "9110 8.6: two"},
-    {STR_INIT(POST "Content-Length: 0\r\ncontent-length: 5\r\n\r\n"), 400, "9112 6.3: two"},
+    {STR_INIT(POST "Content-Length: -1\r\n"), 400, "9110 8.6: a sign"},
+    {STR_INIT(POST "Content-Length: +5\r\n"), 400, "9110 8.6: a sign"},
+    {STR_INIT(POST "Content-Length: 0x10\r\n"), 400, "9110 8.6: decimal digits"},
+    {STR_INIT(POST "Content-Length: 1_0\r\n"), 400, "9110 8.6: digits"},
+    {STR_INIT(POST "Content-Length: 5.0\r\n"), 400, "9110 8.6: digits"},
+    {STR_INIT(POST "Content-Length: 5 5\r\n"), 400, "9110 8.6: a blank inside"},
+    {STR_INIT(POST "Content-Length: 5\t5\r\n"), 400, "9110 8.6: a tab inside"},
+    {STR_INIT(POST "Content-Length: 5,5\r\n"), 400, "9110 8.6: a list"},
+    {STR_INIT(POST "Content-Length: 5;\r\n"), 400, "9110 8.6: digits"},
+    {STR_INIT(POST "Content-Length:\r\n"), 400, "9110 8.6: empty"},
+    {STR_INIT(POST "Content-Length "), 400, "9112 5.1: a blank before the colon"},
+    {STR_INIT(POST "Content-Length: 5\r\nContent-Length: 5\r\n"), 400, "9110 8.6: two"},
+    {STR_INIT(POST "Content-Length: 0\r\ncontent-length: 5\r\n"), 400, "9112 6.3: two"},
     {STR_INIT(POST "Content-Length: 2147483648\r\n\r\n"), 413, "9110 8.6: 2^31"},
     {STR_INIT(POST "Content-Length: 4294967301\r\n\r\n"), 413, "9110 8.6: 2^32 + 5"},
     {STR_INIT(POST "Content-Length: 9223372036854775808\r\n\r\n"), 413, "9110 8.6: 2^63"},
@@ -212,68 +207,66 @@ static const struct refused {
      "9110 8.6: 30 digits"},
 
     {STR_INIT(POST "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"), 400,
-     "9112 6.1: both, which is how requests are smuggled"},
+     "9112 6.1: both, as in request smuggling"},
     {STR_INIT(POST "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n"), 400, "9112 6.1"},
     {STR_INIT(POST "Transfer-Encoding: x\r\nContent-Length: 5\r\n\r\n"), 400, "9112 6.1"},
     {STR_INIT("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"), 400,
      "9112 6.1: HTTP/1.0 has no codings"},
-    {STR_INIT(POST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n"), 400,
+    {STR_INIT(POST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"), 400,
      "9112 6.1: chunked once"},
-    {STR_INIT(POST "Transfer-Encoding : chunked\r\n\r\n"), 400,
-     "9112 5.1: a blank before the colon"},
-    {STR_INIT(POST "Transfer-Encoding: \vchunked\r\n\r\n"), 400, "9110 5.5: a control character"},
+    {STR_INIT(POST "Transfer-Encoding "), 400, "9112 5.1: a blank before the colon"},
+    {STR_INIT(POST "Transfer-Encoding: \v"), 400, "9110 5.5: a control character"},
     {STR_INIT(POST "Transfer-Encoding: chunked, chunked\r\n\r\n"), 501, "9112 6.1: chunked once"},
-    {STR_INIT(POST "Transfer-Encoding: ,chunked\r\n\r\n"), 501, "9112 6.1: chunked and no more"},
-    {STR_INIT(POST "Transfer-Encoding: chunked;q=1\r\n\r\n"), 501, "9112 6.1: chunked and no more"},
-    {STR_INIT(POST "Transfer-Encoding: \"chunked\"\r\n\r\n"), 501, "9112 6.1: chunked and no more"},
+    {STR_INIT(POST "Transfer-Encoding: ,chunked\r\n\r\n"), 501, "9112 6.1: only chunked"},
+    {STR_INIT(POST "Transfer-Encoding: chunked;q=1\r\n\r\n"), 501, "9112 6.1: only chunked"},
+    {STR_INIT(POST "Transfer-Encoding: \"chunked\"\r\n\r\n"), 501, "9112 6.1: only chunked"},
     {STR_INIT(POST "Transfer-Encoding: xchunked\r\n\r\n"), 501, "9112 6.1: an unknown coding"},
     {STR_INIT(POST "Transfer-Encoding: gzip, chunked\r\n\r\n"), 501, "9112 6.1: an unknown coding"},
     {STR_INIT(POST "Transfer-Encoding: identity\r\n\r\n"), 501, "9112 6.1: an unknown coding"},
     {STR_INIT(POST "Transfer-Encoding:\r\n\r\n"), 501, "9112 6.1: no coding"},
 
-    {STR_INIT(CHUNKED "\r\n"), 400, "9112 7.1: no size"},
-    {STR_INIT(CHUNKED ";a\r\n"), 400, "9112 7.1: no size"},
-    {STR_INIT(CHUNKED "0x5\r\n"), 400, "9112 7.1: digits alone"},
-    {STR_INIT(CHUNKED "-1\r\n"), 400, "9112 7.1: a sign"},
-    {STR_INIT(CHUNKED "+5\r\n"), 400, "9112 7.1: a sign"},
-    {STR_INIT(CHUNKED "1z\r\n"), 400, "9112 7.1: no hexadecimal digit"},
-    {STR_INIT(CHUNKED " 5\r\n"), 400, "9112 7.1: a blank in front"},
-    {STR_INIT(CHUNKED "5 \r\n"), 400, "9112 7.1: a blank behind"},
-    {STR_INIT(CHUNKED "5 ;a\r\n"), 400, "9112 7.1.1: a blank before an extension"},
+    {STR_INIT(CHUNKED "\r"), 400, "9112 7.1: no size"},
+    {STR_INIT(CHUNKED ";"), 400, "9112 7.1: no size"},
+    {STR_INIT(CHUNKED "0x"), 400, "9112 7.1: only digits"},
+    {STR_INIT(CHUNKED "-"), 400, "9112 7.1: a sign"},
+    {STR_INIT(CHUNKED "+"), 400, "9112 7.1: a sign"},
+    {STR_INIT(CHUNKED "1z"), 400, "9112 7.1: not a hexadecimal digit"},
+    {STR_INIT(CHUNKED " "), 400, "9112 7.1: a blank in front"},
+    {STR_INIT(CHUNKED "5 "), 400, "9112 7.1.1: a blank before an extension"},
     {STR_INIT(CHUNKED "5\n"), 400, "9112 7.1: a bare LF"},
     {STR_INIT(CHUNKED "5;a\n"), 400, "9112 7.1: a bare LF"},
-    {STR_INIT(CHUNKED "5;a\rb\r\n"), 400, "9112 7.1.1: a bare CR"},
-    {STR_INIT(CHUNKED "5;a\0\r\n"), 400, "9112 7.1.1: NUL"},
+    {STR_INIT(CHUNKED "5;a\rb"), 400, "9112 7.1.1: a bare CR"},
+    {STR_INIT(CHUNKED "5;a\0"), 400, "9112 7.1.1: NUL"},
     {STR_INIT(CHUNKED "7fffffff\r\n"), 413, "9112 7.1: 2^31 - 1"},
     {STR_INIT(CHUNKED "80000000\r\n"), 413, "9112 7.1: 2^31"},
     {STR_INIT(CHUNKED "100000005\r\n"), 413, "9112 7.1: 2^32 + 5"},
     {STR_INIT(CHUNKED "FFFFFFFFFFFFFFFF\r\n"), 413, "9112 7.1: 2^64 - 1"},
     {STR_INIT(CHUNKED "10000000000000005\r\n"), 413, "9112 7.1: 2^64 + 5"},
-    {STR_INIT(CHUNKED "5\r\nhello0\r\n"), 400, "9112 7.1: no CRLF behind the data"},
+    {STR_INIT(CHUNKED "5\r\nhello0"), 400, "9112 7.1: no CRLF behind the data"},
     {STR_INIT(CHUNKED "5\r\nhello\n"), 400, "9112 7.1: a bare LF behind the data"},
-    {STR_INIT(CHUNKED "5\r\nhello\r0\r\n"), 400, "9112 7.1: a bare CR behind the data"},
-    {STR_INIT(CHUNKED "5\r\nhell\r\n0\r\n"), 400, "9112 7.1: less data than announced"},
-    {STR_INIT(CHUNKED "5\r\nhello\r\n\r\n"), 400, "9112 7.1: no last chunk"},
-    {STR_INIT(CHUNKED "0\r\nX : y\r\n"), 400, "9112 7.1.2: a trailer is a field"},
-    {STR_INIT(CHUNKED "0\r\n X: y\r\n"), 400, "9112 7.1.2: a trailer is a field"},
-    {STR_INIT(CHUNKED "0\r\nX\r\n"), 400, "9112 7.1.2: a trailer is a field"},
-    {STR_INIT(CHUNKED "0\r\nX: \0\r\n"), 400, "9112 7.1.2: a trailer is a field"},
+    {STR_INIT(CHUNKED "5\r\nhello\r0"), 400, "9112 7.1: a bare CR behind the data"},
+    {STR_INIT(CHUNKED "5\r\nhell\r\n"), 400, "9112 7.1: less data than announced"},
+    {STR_INIT(CHUNKED "5\r\nhello\r\n\r"), 400, "9112 7.1: no last chunk"},
+    {STR_INIT(CHUNKED "0\r\nX "), 400, "9112 7.1.2: a trailer field is a field"},
+    {STR_INIT(CHUNKED "0\r\n "), 400, "9112 7.1.2: a trailer field is a field"},
+    {STR_INIT(CHUNKED "0\r\nX\r"), 400, "9112 7.1.2: a trailer field is a field"},
+    {STR_INIT(CHUNKED "0\r\nX: \0"), 400, "9112 7.1.2: a trailer field is a field"},
     {STR_INIT(CHUNKED "0\r\n\n"), 400, "9112 7.1: a bare LF"},
 
-    {STR_INIT(POST "Expect: 200-ok\r\n\r\n"), 417, "9110 10.1.1: no such expectation"},
-    {STR_INIT(POST "Expect: 100-continue, x\r\n\r\n"), 417, "9110 10.1.1: nor this one"},
-    {STR_INIT(POST "Expect:\r\n\r\n"), 417, "9110 10.1.1: nor none"},
+    {STR_INIT(POST "Expect: 200-ok\r\n"), 417, "9110 10.1.1: no such expectation"},
+    {STR_INIT(POST "Expect: 100-continue, x\r\n"), 417, "9110 10.1.1: x is not one"},
+    {STR_INIT(POST "Expect:\r\n"), 417, "9110 10.1.1: an empty value"},
 };
 
-/* ---- Feeding the parser ---- */
+/* ---- Calling the parser ---- */
 
-static char *edge; /* the first byte that may not be touched; HTTP_BUFFER bytes lie before it */
+static char
+    *edge; /* the first byte that must not be touched; HTTP_BUFFER_SIZE + 1 bytes precede it */
 static struct http_request req;
-static int continues; /* how often a 100 (Continue) was due since the start of the request */
 
 static void make_edge(void) {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    size_t len = (HTTP_BUFFER + page - 1) / page * page;
+    size_t len = (HTTP_BUFFER_SIZE + page) / page * page;
     int fd = open("/dev/zero", O_RDWR);
     char *pages = mmap(NULL, len + page, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
     if (pages == MAP_FAILED || mprotect(pages + len, page, PROT_NONE) < 0) exit(1);
@@ -281,208 +274,253 @@ static void make_edge(void) {
     edge = pages + len;
 }
 
-static void start(void) {
-    req.progress = (struct http_progress){0};
-    continues = 0;
-}
-
-/* One call, for buf[0 .. len). Of the last one nothing is left but the progress. */
 static int parse(char *buf, size_t len) {
-    struct http_progress progress = req.progress;
     memset(&req, 0x55, sizeof req);
-    req.progress = progress;
-    int n = http_parse(buf, len, &req);
-    continues += req.awaits_continue;
-    return n;
+    return http_parse(buf, len, &req);
 }
 
-/* One call, for the first `len` of the bytes, which lie at the edge. */
-static int feed(struct str bytes, size_t len) {
-    char *buf = edge - len;
+/* Parses the first `len` of the bytes, so that buf[len] is the last byte that may be touched.
+ * Checks that nothing was changed except a chunked body. */
+static int parse_prefix(struct str bytes, size_t len) {
+    char *buf = edge - 1 - len;
     memcpy(buf, bytes.s, len);
+    edge[-1] = 'a'; /* a byte of every class, where the sentinel must go */
     int n = parse(buf, len);
-    if (n <= 0) CHECK_CASE(memcmp(buf, bytes.s, len) == 0, "bytes of no whole request are changed");
+    size_t unchanged = n > 0 && req.chunked ? req.head_len : len;
+    CHECK_CASE(memcmp(buf, bytes.s, unchanged) == 0, "the parser changed its input");
     return n;
 }
 
-static int feed_whole(struct str bytes) {
-    start();
-    return feed(bytes, bytes.len);
-}
+static int parse_all(struct str bytes) { return parse_prefix(bytes, bytes.len); }
 
-/* Feeds the bytes in pieces until there is an answer. */
-static int feed_pieces(struct str bytes, size_t piece) {
+/* Parses pieces of this size as they arrive, until there is a result. */
+static int parse_pieces(struct str bytes, size_t piece) {
     int n = 0;
-    start();
     for (size_t len = 0; n == 0 && len < bytes.len;) {
         len += bytes.len - len < piece ? bytes.len - len : piece;
-        n = feed(bytes, len);
+        n = parse_prefix(bytes, len);
     }
     return n;
 }
 
-/* ---- What a request says ---- */
+/* ---- Descriptions of requests ---- */
 
-/* Whether a field is told elsewhere: as the host, or by the body. */
-static bool is_told(const struct http_field *field) {
-    return field->value.s == http_field(&req, STR("Host")).s ||
-           field->value.s == http_field(&req, STR("Content-Length")).s ||
-           field->value.s == http_field(&req, STR("Transfer-Encoding")).s;
+/* Returns whether the description contains this field elsewhere: as the host, or by the body. */
+static bool is_shown_elsewhere(const struct http_field *field) {
+    return field->value.s == http_find_field(&req, STR("Host")).s ||
+           field->value.s == http_find_field(&req, STR("Content-Length")).s ||
+           field->value.s == http_find_field(&req, STR("Transfer-Encoding")).s;
 }
 
-/* All that req says, as in the table `accepted`. */
+/* Everything that is in req, as in the table `accepted`. */
 static struct str describe(void) {
-    static char room[2 * HTTP_BUFFER];
-    struct text out = TEXT(room);
-    bool told = false;
-    text_add(&out, req.method, STR(" "), req.path);
-    if (req.query.len) text_add(&out, STR("?"), req.query);
-    text_put(&out, STR(" "));
-    if (req.host.len) text_put(&out, req.host);
-    text_put(&out, req.minor == 0 ? STR(" 1.0") : req.minor == 1 ? STR(" 1.1") : STR(" 1.?"));
+    static char storage[2 * HTTP_BUFFER_SIZE];
+    struct text out = TEXT(storage);
+    bool is_first = true;
+    text_put_all(&out, req.method, STR(" "), req.path);
+    if (req.query.len) text_put_all(&out, STR("?"), req.query);
+    text_put_all(&out, STR(" "), req.host);
+    text_put_all(&out, STR(" 1."), NUMBER((unsigned)req.minor_version));
     text_put(&out, req.keep_alive ? STR(" keep") : STR(" close"));
     for (size_t i = 0; i < req.field_count; i++) {
         const struct http_field *field = &req.fields[i];
-        if (is_told(field)) continue;
-        text_add(&out, told ? STR("[") : STR(" ["), field->name, STR("="), field->value, STR("]"));
-        told = true;
+        if (is_shown_elsewhere(field)) continue;
+        text_put_all(&out, is_first ? STR(" [") : STR("["), field->name, STR("="), field->value,
+                     STR("]"));
+        is_first = false;
     }
-    if (req.body.len) text_add(&out, STR(" {"), req.body, STR("}"));
+    if (req.body.len) text_put_all(&out, STR(" {"), req.body, STR("}"));
     return text_str(&out);
 }
 
-static bool says(const char *expected) { return str_equal(describe(), str_of(expected)); }
+static bool is_described(const char *expected) { return str_equal(describe(), str_of(expected)); }
 
-/* A request that means the same as req, written from its views: the target in absolute-form, the
+/* A request with the same meaning as req, written from its views: the target in absolute-form, the
  * body with its length. */
 static struct str write_again(void) {
-    static char room[2048];
-    struct text out = TEXT(room);
-    text_add(&out, req.method, STR(" "));
-    if (req.host.len && req.path.s[0] == '/') text_add(&out, STR("http://"), req.host);
+    static char storage[2048];
+    struct text out = TEXT(storage);
+    text_put_all(&out, req.method, STR(" "));
+    if (req.host.len && req.path.s[0] == '/') text_put_all(&out, STR("http://"), req.host);
     text_put(&out, req.path);
-    if (req.query.len) text_add(&out, STR("?"), req.query);
-    text_add(&out, STR(" HTTP/1."), req.minor ? STR("1") : STR("0"), STR("\r\nContent-Length: "));
-    text_put_number(&out, req.body.len);
-    if (http_field(&req, STR("Host")).s) text_add(&out, STR("\r\nHost: "), req.host);
+    if (req.query.len) text_put_all(&out, STR("?"), req.query);
+    text_put_all(&out, STR(" HTTP/1."), NUMBER((unsigned)req.minor_version),
+                 STR("\r\nContent-Length: "), NUMBER(req.body.len));
+    if (http_find_field(&req, STR("Host")).s) text_put_all(&out, STR("\r\nHost: "), req.host);
     for (size_t i = 0; i < req.field_count; i++)
-        if (!is_told(&req.fields[i]))
-            text_add(&out, STR("\r\n"), req.fields[i].name, STR(": "), req.fields[i].value);
-    text_add(&out, STR("\r\n\r\n"), req.body);
+        if (!is_shown_elsewhere(&req.fields[i]))
+            text_put_all(&out, STR("\r\n"), req.fields[i].name, STR(": "), req.fields[i].value);
+    text_put_all(&out, STR("\r\n\r\n"), req.body);
     return text_str(&out);
 }
 
-/* ---- What holds for every request ---- */
+/* ---- Properties of every request ---- */
 
 static void test_accepted(void) {
-    TEST("what RFC 9112 has a grammar for is accepted, and says what it says") {
+    TEST("a request that follows the grammar of RFC 9112 is accepted, with all its parts") {
         for (size_t i = 0; i < COUNT(accepted); i++) {
-            int n = feed_whole(accepted[i].bytes);
+            int n = parse_all(accepted[i].bytes);
             CHECK_CASE(n == (int)accepted[i].bytes.len, accepted[i].why);
-            if (n > 0) CHECK_CASE(says(accepted[i].says), accepted[i].why);
+            if (n > 0) CHECK_CASE(is_described(accepted[i].description), accepted[i].why);
         }
     }
-    TEST("cut in two anywhere or byte by byte it says the same, and no part of it is a request") {
+    TEST("any shorter part of it is incomplete, and the result does not depend on earlier calls") {
         for (size_t i = 0; i < COUNT(accepted); i++) {
             const struct accepted *row = &accepted[i];
-            int len = (int)row->bytes.len;
-            for (size_t cut = 0; cut < row->bytes.len; cut++) {
-                start();
-                CHECK_CASE(feed(row->bytes, cut) == 0, row->why);
-                CHECK_CASE(feed(row->bytes, row->bytes.len) == len && says(row->says), row->why);
+            for (size_t len = 0; len < row->bytes.len; len++) {
+                CHECK_CASE(parse_prefix(row->bytes, len) == 0, row->why);
+                CHECK_CASE(parse_all(row->bytes) == (int)row->bytes.len, row->why);
+                CHECK_CASE(is_described(row->description), row->why);
             }
-            CHECK_CASE(feed_pieces(row->bytes, 1) == len && says(row->says), row->why);
+            CHECK_CASE(parse_pieces(row->bytes, 1) == (int)row->bytes.len, row->why);
         }
     }
-    TEST("what follows a request is not changed, and is the next one") {
+    TEST("the bytes after a request are not changed, and are the next request") {
         for (size_t i = 0; i < COUNT(accepted); i++) {
             const struct accepted *row = &accepted[i];
-            char room[512];
-            struct text both = TEXT(room);
-            text_add(&both, row->bytes, STR(GET END));
-            start();
-            CHECK_CASE(parse(both.s, both.len) == (int)row->bytes.len && says(row->says), row->why);
+            char storage[512];
+            struct text both = TEXT(storage);
+            text_put_all(&both, row->bytes, STR(GET END));
+            CHECK_CASE(parse(both.s, both.len) == (int)row->bytes.len, row->why);
+            CHECK_CASE(is_described(row->description), row->why);
             struct str rest = {both.s + row->bytes.len, both.len - row->bytes.len};
             CHECK_CASE(str_equal(rest, STR(GET END)), row->why);
             CHECK_CASE(parse(both.s + row->bytes.len, rest.len) == (int)rest.len, row->why);
-            CHECK_CASE(says("GET / a 1.1 keep"), row->why);
+            CHECK_CASE(is_described("GET / a 1.1 keep"), row->why);
         }
     }
-    TEST("written again from what was read, a request says the same") {
+    TEST("a request that is written again from its parts has the same description") {
         for (size_t i = 0; i < COUNT(accepted); i++) {
-            if (feed_whole(accepted[i].bytes) <= 0) continue;
+            if (parse_all(accepted[i].bytes) <= 0) continue;
             struct str again = write_again();
-            CHECK_CASE(feed_whole(again) == (int)again.len && says(accepted[i].says),
-                       accepted[i].why);
+            CHECK_CASE(parse_all(again) == (int)again.len, accepted[i].why);
+            CHECK_CASE(is_described(accepted[i].description), accepted[i].why);
         }
     }
-    TEST("the request-line is told as it came, without its end") {
-        CHECK(feed_whole(STR("\r\nGET http://a/?%41 HTTP/1.9\r\nHost: a\r\n\r\n")) > 0);
-        CHECK(str_equal(req.line, STR("GET http://a/?%41 HTTP/1.9")));
+    TEST("the request-line is kept as it came, without its CRLF") {
+        CHECK(parse_all(STR("GET http://a/?%41 HTTP/1.9\r\nHost: a\r\n\r\n")) > 0);
+        CHECK(str_equal(req.request_line, STR("GET http://a/?%41 HTTP/1.9")));
+    }
+    TEST("a body may contain any byte, also NUL: the sentinel is recognised by its position") {
+        CHECK(parse_all(STR(POST "Content-Length: 3\r\n\r\na\0\0")) > 0);
+        CHECK(str_equal(req.body, STR("a\0\0")));
+        CHECK(parse_all(STR(CHUNKED "3\r\n\0\0a\r\n1\r\n\0\r\n0\r\n\r\n")) > 0);
+        CHECK(str_equal(req.body, STR("\0\0a\0")));
     }
 }
 
+/* Returns whether the end of some accepted request completes these bytes, or gives them another
+ * status than this one. If so, nothing is wrong with the bytes yet. */
+static bool can_be_continued(struct str bytes, int status) {
+    for (size_t i = 0; i < COUNT(accepted); i++)
+        for (size_t at = 0; at < accepted[i].bytes.len; at++) {
+            char storage[512];
+            struct text text = TEXT(storage);
+            struct str rest = {accepted[i].bytes.s + at, accepted[i].bytes.len - at};
+            text_put_all(&text, bytes, rest);
+            int n = parse_all(text_str(&text));
+            if (n != 0 && n != -status) return true;
+        }
+    return false;
+}
+
+static bool ends_a_line(struct str bytes) {
+    return bytes.len >= 2 && memcmp(bytes.s + bytes.len - 2, "\r\n", 2) == 0;
+}
+
 static void test_refused(void) {
-    TEST("what RFC 9112 has no grammar for, or leaves a choice, is refused with its status") {
+    TEST("a request that is invalid, or can be read in two ways, is refused with its status") {
         for (size_t i = 0; i < COUNT(refused); i++)
-            CHECK_CASE(feed_whole(refused[i].bytes) == -refused[i].status, refused[i].why);
+            CHECK_CASE(parse_all(refused[i].bytes) == -refused[i].status, refused[i].why);
     }
-    TEST("cut in two anywhere or byte by byte it is refused with the same status") {
+    TEST("it is refused as soon as the wrong byte arrives, and not before") {
         for (size_t i = 0; i < COUNT(refused); i++) {
             const struct refused *row = &refused[i];
-            for (size_t cut = 0; cut < row->bytes.len; cut++) {
-                start();
-                int n = feed(row->bytes, cut);
-                if (n == 0) n = feed(row->bytes, row->bytes.len);
-                CHECK_CASE(n == -row->status, row->why);
+            for (size_t len = 0; len < row->bytes.len; len++) {
+                CHECK_CASE(parse_prefix(row->bytes, len) == 0, row->why);
+                CHECK_CASE(parse_all(row->bytes) == -row->status, row->why);
             }
-            CHECK_CASE(feed_pieces(row->bytes, 1) == -row->status, row->why);
+            CHECK_CASE(parse_pieces(row->bytes, 1) == -row->status, row->why);
         }
     }
-    TEST("what is refused stays refused, whatever follows") {
+    TEST("unless a whole line is refused, the bytes before the wrong one could be continued") {
+        for (size_t i = 0; i < COUNT(refused); i++) {
+            struct str bytes = refused[i].bytes;
+            if (ends_a_line(bytes)) continue;
+            bytes.len--;
+            CHECK_CASE(can_be_continued(bytes, refused[i].status), refused[i].why);
+        }
+    }
+    TEST("the version is not taken for a missing target (9112 3)") {
+        CHECK(parse_all(STR("GET HTTP/1.1\r")) == -400);
+    }
+    TEST("a refused request stays refused, whatever follows") {
         for (size_t i = 0; i < COUNT(refused); i++) {
             const struct refused *row = &refused[i];
-            char room[512];
-            struct text more = TEXT(room);
+            char storage[512];
+            struct text more = TEXT(storage);
             text_put(&more, row->bytes);
             more.len++;
             int wrong = 0;
             for (int byte = 0; byte < 256; byte++) {
                 more.s[more.len - 1] = (char)byte;
-                wrong += feed_whole(text_str(&more)) != -row->status;
+                wrong += parse_all(text_str(&more)) != -row->status;
             }
             CHECK_CASE(wrong == 0, row->why);
             text_put(&more, STR("\r\n\r\n" GET END));
-            CHECK_CASE(feed_whole(text_str(&more)) == -row->status, row->why);
+            CHECK_CASE(parse_all(text_str(&more)) == -row->status, row->why);
+            CHECK_CASE(!can_be_continued(row->bytes, row->status), row->why);
         }
     }
 }
 
-/* Whether `bytes` with `byte` put in at `at`, and another request behind it, is refused, or is
- * whole without that byte: a LF before a LF may as well have come behind it. */
+static void test_empty_lines(void) {
+    static const struct {
+        struct str bytes;
+        size_t len;
+    } cases[] = {
+        {STR_INIT(""), 0},        {STR_INIT("\r"), 0},       {STR_INIT("\r\n"), 2},
+        {STR_INIT("\r\n\r"), 2},  {STR_INIT("\r\n\r\n"), 4}, {STR_INIT("\r\n\r\n\r\nGET"), 6},
+        {STR_INIT("\n"), 0},      {STR_INIT("\r\r\n"), 0},   {STR_INIT("\r\n\n"), 2},
+        {STR_INIT("GET\r\n"), 0}, {STR_INIT(" \r\n"), 0},    {STR_INIT("\n\r"), 0},
+    };
+    TEST("empty lines in front of a request are recognised, any number of them (9112 2.2)") {
+        for (size_t i = 0; i < COUNT(cases); i++) {
+            char *buf = edge - cases[i].bytes.len; /* no byte is needed behind them */
+            memcpy(buf, cases[i].bytes.s, cases[i].bytes.len);
+            CHECK(http_empty_lines_len(buf, cases[i].bytes.len) == cases[i].len);
+        }
+    }
+    TEST("a lone CR may become an empty line, so it is incomplete; a bare CR is 400 (9112 2.2)") {
+        CHECK(parse_all(STR("\r")) == 0);
+        CHECK(parse_all(STR("\rG")) == -400 && parse_all(STR("\r\r")) == -400);
+    }
+}
+
+/* Returns whether `bytes` with `byte` inserted at `at`, and another request behind it, is refused,
+ * or is complete without that byte: a LF in front of a LF may as well have come behind it. */
 static bool is_harmless(struct str bytes, size_t at, char byte) {
-    char room[512];
-    struct text changed = TEXT(room);
-    text_add(&changed, (struct str){bytes.s, at}, (struct str){&byte, 1});
-    text_add(&changed, (struct str){bytes.s + at, bytes.len - at}, STR(GET END));
-    int n = feed_whole(text_str(&changed));
+    char storage[512];
+    struct text changed = TEXT(storage);
+    text_put_all(&changed, (struct str){bytes.s, at}, (struct str){&byte, 1},
+                 (struct str){bytes.s + at, bytes.len - at}, STR(GET END));
+    int n = parse_all(text_str(&changed));
     return n < 0 || (n == (int)bytes.len && memcmp(changed.s, bytes.s, bytes.len) == 0);
 }
 
-/* Whether a request is one still with this byte in place of another. */
-static bool takes_byte(struct str request, size_t at, char byte) {
-    char room[512];
-    struct text changed = TEXT(room);
+/* Returns whether a request is still accepted with this byte in place of another. */
+static bool accepts_byte(struct str request, size_t at, char byte) {
+    char storage[512];
+    struct text changed = TEXT(storage);
     text_put(&changed, request);
     changed.s[at] = byte;
-    return feed_whole(text_str(&changed)) > 0;
+    return parse_all(text_str(&changed)) > 0;
 }
 
 static void test_stray_bytes(void) {
     struct str plain = STR("GET http://a/b?c HTTP/1.1\r\nHost: a\r\nX-A: b\r\nConnection:\r\n\r\n");
     struct str chunked = STR("5;a=b\r\nhello\r\n0\r\nX-T: 1\r\n\r\n");
-    TEST(
-        "any place of a field's value may hold a tab, a blank, or a byte that is seen (9110 5.5)") {
+    TEST("any place of a field value may hold a tab, a blank, or a visible byte (9110 5.5)") {
         struct str low = STR(GET "X:abcdefghijklmnopqrstuvwxyz\r\n\r\n");
         struct str high = STR(GET "X:\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\r\n\r\n");
         size_t start = sizeof GET "X:" - 1;
@@ -490,20 +528,20 @@ static void test_stray_bytes(void) {
         for (size_t at = 0; at < 13; at++)
             for (int byte = 0; byte < 256; byte++) {
                 bool valid = byte == '\t' || (byte >= ' ' && byte != 0x7f);
-                wrong += takes_byte(low, start + at, (char)byte) != valid;
-                wrong += takes_byte(high, start + at, (char)byte) != valid;
+                wrong += accepts_byte(low, start + at, (char)byte) != valid;
+                wrong += accepts_byte(high, start + at, (char)byte) != valid;
             }
         CHECK(wrong == 0);
     }
-    TEST("a CR, a LF or a NUL too many makes any part of a head invalid (9112 2.2, 9110 5.5)") {
+    TEST("an extra CR, LF or NUL makes any part of a head invalid (9112 2.2, 9110 5.5)") {
         for (size_t at = 0; at <= plain.len; at++)
             CHECK(is_harmless(plain, at, '\r') && is_harmless(plain, at, '\n') &&
                   is_harmless(plain, at, '\0'));
     }
-    TEST("so it does with any part of a chunked body (9112 7.1)") {
-        char room[512];
-        struct text text = TEXT(room);
-        text_add(&text, STR(CHUNKED), chunked);
+    TEST("an extra CR, LF or NUL makes any part of a chunked body invalid (9112 7.1)") {
+        char storage[512];
+        struct text text = TEXT(storage);
+        text_put_all(&text, STR(CHUNKED), chunked);
         for (size_t at = text.len - chunked.len; at <= text.len; at++)
             CHECK(is_harmless(text_str(&text), at, '\r') &&
                   is_harmless(text_str(&text), at, '\n') && is_harmless(text_str(&text), at, '\0'));
@@ -512,12 +550,12 @@ static void test_stray_bytes(void) {
 
 #define ALNUM   "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 #define SUBDELS "!$&'()*+,;="
-#define TEXTUAL ALNUM "\t !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
+#define VISIBLE ALNUM "\t !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
 
 static void test_every_byte(void) {
     static const struct {
         const char *before, *behind, *allowed, *where;
-        bool over_0x7f;
+        bool above_0x7f;
     } places[] = {
         {"", " / HTTP/1.1\r\nHost: a\r\n\r\n", ALNUM "!#$%&'*+-.^_`|~", "a method: 9110 9.1",
          false},
@@ -526,118 +564,57 @@ static void test_every_byte(void) {
         {LINE "Host: a", "20\r\n\r\n", ALNUM SUBDELS "-._~%:", "a host: 3986 3.2.2", false},
         /* a colon ends the name */
         {GET "X", "X: b\r\n\r\n", ALNUM "!#$%&'*+-.^_`|~:", "a name: 9110 5.1", false},
-        {GET "X: a", "b\r\n\r\n", TEXTUAL, "a value: 9110 5.5", true},
-        /* of which eight bytes may be looked at together */
-        {GET "X:", "bbbbbbbbbbbbbbbbbbbbbb\r\n\r\n", TEXTUAL, "a value: its first byte", true},
-        {GET "X:bbbbbbb", "bbbbbbbbbbbbbbb\r\n\r\n", TEXTUAL, "a value: the eighth byte", true},
-        {GET "X:bbbbbbbb", "bbbbbbbbbbbbbb\r\n\r\n", TEXTUAL, "a value: the ninth byte", true},
-        {CHUNKED "1;a", "\r\na\r\n0\r\n\r\n", TEXTUAL, "a chunk's extension: 9112 7.1.1", true},
+        {GET "X: a", "b\r\n\r\n", VISIBLE, "a value: 9110 5.5", true},
+        {CHUNKED "1;a", "\r\na\r\n0\r\n\r\n", VISIBLE, "a chunk extension: 9112 7.1.1", true},
+        {CHUNKED "0\r\nX", "X: b\r\n\r\n", ALNUM "!#$%&'*+-.^_`|~:", "a trailer name: 9112 7.1.2",
+         false},
     };
     TEST("each of the 256 bytes is accepted where the grammar has it, and nowhere else") {
         for (size_t i = 0; i < COUNT(places); i++) {
             int wrong = 0;
             for (int byte = 0; byte < 256; byte++) {
-                char room[256];
-                struct text text = TEXT(room);
-                text_add(&text, str_of(places[i].before), (struct str){&(char){(char)byte}, 1},
-                         str_of(places[i].behind));
+                char storage[256];
+                struct text text = TEXT(storage);
+                text_put_all(&text, str_of(places[i].before), (struct str){&(char){(char)byte}, 1},
+                             str_of(places[i].behind));
                 bool allowed =
-                    byte > 0x7f ? places[i].over_0x7f : byte && strchr(places[i].allowed, byte);
-                wrong += (feed_whole(text_str(&text)) > 0) != allowed;
+                    byte > 0x7f ? places[i].above_0x7f : byte && strchr(places[i].allowed, byte);
+                wrong += (parse_all(text_str(&text)) > 0) != allowed;
             }
             CHECK_CASE(wrong == 0, places[i].where);
         }
     }
 }
 
-/* ---- Reading nothing again and again ---- */
-
-static size_t head_length(struct str bytes) {
-    size_t len = 4;
-    while (len < bytes.len && memcmp(bytes.s + len - 4, "\r\n\r\n", 4) != 0) len++;
-    return len;
-}
-
-/* Feeds byte by byte, but shows the parser each byte only in the call that brings it, in the one
- * that ends its line, in the one that ends the head, and in the last one. In all others there are
- * line feeds in its place, which would be taken for bare ones. */
-static int feed_hidden(struct str bytes) {
-    char *buf = edge - bytes.len;
-    size_t head = head_length(bytes), line = 0, shown;
-    int n = 0;
-    start();
-    for (size_t i = 0; n == 0 && i < bytes.len; i++) {
-        shown = bytes.s[i] == '\n' ? line : i;
-        if (i + 1 == head || i + 1 == bytes.len) shown = 0;
-        memset(buf, '\n', shown);
-        memcpy(buf + shown, bytes.s + shown, i + 1 - shown);
-        n = parse(buf, i + 1);
-        if (bytes.s[i] == '\n') line = i + 1;
-    }
-    return n;
-}
-
-/* before, as many times `piece` as fit into 2048 bytes with what is before and behind, behind. */
-static bool is_read_once(struct str before, struct str piece, struct str behind) {
-    static char room[2048];
-    struct text text = TEXT(room);
-    text_put(&text, before);
-    while (text.room - text.len >= piece.len + behind.len) text_put(&text, piece);
-    text_put(&text, behind);
-    return feed_hidden(text_str(&text)) == (int)text.len;
-}
-
-/* This counts steps instead of seconds: where every byte is read in four calls at most, what N
- * bytes cost that come one at a time grows with N and not with its square. */
-static void test_steps(void) {
-    TEST("bytes that come one at a time are read in four calls at most, each of them") {
-        for (size_t i = 0; i < COUNT(accepted); i++) {
-            const struct accepted *row = &accepted[i];
-            CHECK_CASE(feed_hidden(row->bytes) == (int)row->bytes.len && says(row->says), row->why);
-        }
-        for (size_t i = 0; i < COUNT(refused); i++)
-            CHECK_CASE(feed_hidden(refused[i].bytes) == -refused[i].status, refused[i].why);
-    }
-    TEST("that holds for long lines, long bodies, and many chunks and trailers") {
-        CHECK(is_read_once(STR("GET /"), STR("a"), STR(" HTTP/1.1\r\nHost: a\r\n\r\n")));
-        CHECK(is_read_once(STR(GET "X: "), STR("a"), STR("\r\n\r\n")));
-        CHECK(is_read_once(STR(GET "X: a\r\n"), STR("a"), STR(": b\r\n\r\n")));
-        CHECK(is_read_once(STR(POST "Content-Length: 1998\r\n\r\n"), STR("a"), STR("")));
-        CHECK(is_read_once(STR(CHUNKED), STR("1\r\na\r\n"), STR("0\r\n\r\n")));
-        CHECK(is_read_once(STR(CHUNKED "1;"), STR("a"), STR("\r\na\r\n0\r\n\r\n")));
-        CHECK(is_read_once(STR(CHUNKED), STR("1;aaaaaaaaaaaaaaaa\r\na\r\n"), STR("0\r\n\r\n")));
-        CHECK(is_read_once(STR(CHUNKED "0\r\n"), STR("X:a\r\n"), STR("\r\n")));
-    }
-}
-
 /* ---- Limits ---- */
 
-/* `before`, `behind`, and between them what makes a request of `len` bytes. */
+/* `before`, `behind`, and between them as many letters as make a request of `len` bytes. */
 static struct str stretched(const char *before, const char *behind, size_t len) {
-    static char room[HTTP_BUFFER + 64];
-    struct text text = TEXT(room);
+    static char storage[HTTP_BUFFER_SIZE + 64];
+    struct text text = TEXT(storage);
     text_put(&text, str_of(before));
     while (text.len + strlen(behind) < len) text_put(&text, STR("a"));
     text_put(&text, str_of(behind));
     return text_str(&text);
 }
 
-/* The answer to the bytes, as far as the buffer holds them; 1 where it is another in pieces. */
-static int answer_to(struct str bytes) {
-    if (bytes.len > HTTP_BUFFER) bytes.len = HTTP_BUFFER;
-    int n = feed_whole(bytes);
-    return feed_pieces(bytes, 97) == n ? n : 1;
+/* The result for as many of the bytes as fit the buffer; 1 if it is another one in pieces. */
+static int result_for(struct str bytes) {
+    if (bytes.len > HTTP_BUFFER_SIZE) bytes.len = HTTP_BUFFER_SIZE;
+    int n = parse_all(bytes);
+    return parse_pieces(bytes, 97) == n ? n : 1;
 }
 
-/* Whether this request may grow until it fills the buffer, and is refused beyond that. */
+/* Returns whether this request may grow until it fills the buffer, and is refused beyond that. */
 static bool may_fill(const char *before, const char *behind, int status) {
-    return answer_to(stretched(before, behind, HTTP_BUFFER - 1)) == HTTP_BUFFER - 1 &&
-           answer_to(stretched(before, behind, HTTP_BUFFER)) == HTTP_BUFFER &&
-           answer_to(stretched(before, behind, HTTP_BUFFER + 1)) == -status;
+    int size = HTTP_BUFFER_SIZE;
+    return result_for(stretched(before, behind, HTTP_BUFFER_SIZE - 1)) == size - 1 &&
+           result_for(stretched(before, behind, HTTP_BUFFER_SIZE)) == size &&
+           result_for(stretched(before, behind, HTTP_BUFFER_SIZE + 1)) == -status;
 }
 
 static void test_head_limits(void) {
-    TEST("a head fills the buffer, whichever part of it is long, and no more: 431 (9110 5.4)") {
+    TEST("a head may fill the buffer, whichever part is long; a longer one is 431 (9110 5.4)") {
         CHECK(may_fill("", " / HTTP/1.1\r\nHost: a\r\n\r\n", 431));
         CHECK(may_fill("GET /", " HTTP/1.1\r\nHost: a\r\n\r\n", 431));
         CHECK(may_fill("GET /?", " HTTP/1.1\r\nHost: a\r\n\r\n", 431));
@@ -645,27 +622,33 @@ static void test_head_limits(void) {
         CHECK(may_fill(GET, ": b\r\n\r\n", 431));
         CHECK(may_fill(GET "X: ", "\r\n\r\n", 431));
     }
-    TEST("a request-line that does not fit is 414, and what does not fit behind it 431 (9112 3)") {
-        CHECK(answer_to(stretched("GET /", "", HTTP_BUFFER - 1)) == 0);
-        CHECK(answer_to(stretched("GET /", "\r\n", HTTP_BUFFER)) == -431);
-        CHECK(answer_to(stretched("GET /", "\r\n", HTTP_BUFFER + 1)) == -414);
-        CHECK(answer_to(stretched("\r\nGET /", "", HTTP_BUFFER)) == -414);
+    TEST("a request-line that does not fit is 414 (9112 3)") {
+        CHECK(result_for(stretched("GET /", "", HTTP_BUFFER_SIZE - 1)) == 0);
+        CHECK(result_for(stretched("GET /", "", HTTP_BUFFER_SIZE)) == -414);
+        CHECK(result_for(stretched("", "", HTTP_BUFFER_SIZE)) == -414);
+        CHECK(result_for(stretched("GET /", " HTTP/1.1\r\n", HTTP_BUFFER_SIZE)) == -431);
+        CHECK(result_for(stretched("GET /", " HTTP/1.1\r\n", HTTP_BUFFER_SIZE + 1)) == -414);
     }
-    TEST("a head has HTTP_FIELDS fields at most: 431 (6585 5)") {
-        for (size_t count = HTTP_FIELDS - 1; count <= HTTP_FIELDS + 1; count++) {
-            char room[1024];
-            struct text text = TEXT(room);
+    TEST("a request that is invalid keeps its status if the buffer is full") {
+        CHECK(result_for(stretched("GET / ", "", HTTP_BUFFER_SIZE)) == -400);
+        CHECK(result_for(stretched(GET "X: \v", "", HTTP_BUFFER_SIZE)) == -400);
+        CHECK(result_for(stretched(CHUNKED "1\r\n", "", HTTP_BUFFER_SIZE)) == -400);
+    }
+    TEST("a head has at most HTTP_MAX_FIELDS fields: 431 (6585 5)") {
+        for (size_t count = HTTP_MAX_FIELDS - 1; count <= HTTP_MAX_FIELDS + 1; count++) {
+            char storage[1024];
+            struct text text = TEXT(storage);
             text_put(&text, STR(GET));
             for (size_t i = 1; i < count; i++) text_put(&text, STR("a:b\r\n"));
             text_put(&text, STR(END));
-            int n = answer_to(text_str(&text));
-            CHECK(n == (count <= HTTP_FIELDS ? (int)text.len : -431));
+            int n = result_for(text_str(&text));
+            CHECK(n == (count <= HTTP_MAX_FIELDS ? (int)text.len : -431));
             CHECK(n < 0 || req.field_count == count);
         }
     }
 }
 
-/* A request of `len` bytes with a body that Content-Length, or the size of its one chunk, tells. */
+/* A request of `len` bytes, whose body has its length in Content-Length or in its only chunk. */
 static struct str with_body(bool chunked, size_t len) {
     const char *head = chunked ? CHUNKED : POST "Content-Length: ";
     const char *behind = chunked ? "\r\n0\r\n\r\n" : "";
@@ -678,42 +661,47 @@ static struct str with_body(bool chunked, size_t len) {
     return stretched(before, behind, len);
 }
 
+static size_t head_length(struct str bytes) {
+    size_t len = 4;
+    while (len < bytes.len && memcmp(bytes.s + len - 4, "\r\n\r\n", 4) != 0) len++;
+    return len;
+}
+
 static void test_body_limits(void) {
     for (int chunked = 0; chunked <= 1; chunked++) {
-        TEST("head and body fill the buffer and no more: 413, as soon as that is known") {
-            CHECK(answer_to(with_body(chunked, HTTP_BUFFER - 1)) == HTTP_BUFFER - 1);
-            CHECK(answer_to(with_body(chunked, HTTP_BUFFER)) == HTTP_BUFFER);
-            CHECK(answer_to(with_body(chunked, HTTP_BUFFER + 1)) == -413);
-            /* the chunk's data alone would end behind the buffer */
-            struct str bytes = with_body(chunked, HTTP_BUFFER + (chunked ? 8 : 1));
+        TEST("head and body may fill the buffer; more is 413, as soon as that is known") {
+            CHECK(result_for(with_body(chunked, HTTP_BUFFER_SIZE - 1)) == HTTP_BUFFER_SIZE - 1);
+            CHECK(result_for(with_body(chunked, HTTP_BUFFER_SIZE)) == HTTP_BUFFER_SIZE);
+            CHECK(result_for(with_body(chunked, HTTP_BUFFER_SIZE + 1)) == -413);
+            /* the data of the chunk alone would end behind the buffer */
+            struct str bytes = with_body(chunked, HTTP_BUFFER_SIZE + (chunked ? 8 : 1));
             bytes.len = head_length(bytes) + (chunked ? strlen("00000000\r\n") : 0);
-            CHECK(answer_to(bytes) == -413);
+            CHECK(result_for(bytes) == -413);
         }
     }
-    TEST("so do chunks of one byte, extensions and trailers, however many (9112 7.1.1)") {
+    TEST("chunks of one byte, extensions and trailer fields may fill the buffer (9112 7.1.1)") {
         CHECK(may_fill(CHUNKED "1;", "\r\na\r\n0\r\n\r\n", 413));
         CHECK(may_fill(CHUNKED "0\r\n", ": b\r\n\r\n", 413));
         CHECK(may_fill(CHUNKED "0\r\nX: ", "\r\n\r\n", 413));
-        static char room[HTTP_BUFFER];
-        struct text text = TEXT(room);
+        static char storage[HTTP_BUFFER_SIZE];
+        struct text text = TEXT(storage);
         text_put(&text, STR(CHUNKED));
-        while (!text.cut) text_put(&text, STR("1;a=b\r\na\r\n"));
-        text.cut = false;
-        while (!text.cut) text_put(&text, STR("0"));
-        CHECK(answer_to(text_str(&text)) == -413);
+        while (!text.truncated) text_put(&text, STR("1;a=b\r\na\r\n"));
+        text.truncated = false;
+        while (!text.truncated) text_put(&text, STR("0"));
+        CHECK(result_for(text_str(&text)) == -413);
     }
 }
 
 /* ---- What handlers ask of a request ---- */
 
-/* Reads a request with these field lines before its Host: a. */
-static bool read_fields(const char *fields) {
-    static char room[HTTP_BUFFER]; /* req's views stay in it */
-    struct text text = TEXT(room);
-    text_add(&text, STR(LINE), str_of(fields), STR("Host: a\r\n\r\n"));
-    start();
+/* Parses a request with these field lines in front of its Host: a. */
+static bool parse_fields(const char *fields) {
+    static char storage[HTTP_BUFFER_SIZE + 1]; /* the views of req stay in it */
+    struct text text = {storage, 0, HTTP_BUFFER_SIZE, false};
+    text_put_all(&text, STR(LINE), str_of(fields), STR("Host: a\r\n\r\n"));
     int n = parse(text.s, text.len);
-    if (text.cut || n != (int)text.len) return false;
+    if (text.truncated || n != (int)text.len) return false;
     /* what an earlier request may have left there */
     req.fields[req.field_count] = (struct http_field){STR("Cookie"), STR("session_id=left")};
     return true;
@@ -725,46 +713,45 @@ static bool is_text(struct str s, const char *expected) {
 }
 
 static void test_expect(void) {
-    struct str expecting = STR(POST "Expect: 100-continue\r\nContent-Length: 5\r\n\r\nhello");
-    TEST("a 100 (Continue) is due once, when the head has come, however it is cut (9110 10.1.1)") {
-        CHECK(feed_whole(expecting) > 0 && continues == 1);
-        CHECK(feed_pieces(expecting, 1) > 0 && continues == 1);
-        start();
-        CHECK(feed(expecting, expecting.len - 5) == 0 && continues == 1);
-        CHECK(feed(expecting, expecting.len - 1) == 0 && continues == 1);
+    TEST("a 100 (Continue) is demanded by each call once the head is complete (9110 10.1.1)") {
+        struct str bytes = STR(POST "Expect: 100-continue\r\nContent-Length: 5\r\n\r\nhello");
+        for (size_t len = 0; len <= bytes.len; len++) {
+            CHECK(parse_prefix(bytes, len) == (len < bytes.len ? 0 : (int)bytes.len));
+            CHECK(req.send_continue == (len >= bytes.len - 5));
+        }
     }
-    TEST("it is due for a single byte and for a chunked body too") {
-        CHECK(feed_whole(STR(POST "Expect: 100-continue\r\nContent-Length: 1\r\n\r\n")) == 0);
-        CHECK(continues == 1);
-        CHECK(feed_whole(STR(POST "Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n")) ==
-              0);
-        CHECK(continues == 1);
-    }
-    TEST("it is due before a body that turns out to be wrong, however that is cut") {
-        struct str wrong =
+    TEST("it is demanded for a single byte, for a chunked body, and before an invalid body") {
+        CHECK(parse_all(STR(POST "Expect: 100-continue\r\nContent-Length: 1\r\n\r\n")) == 0);
+        CHECK(req.send_continue);
+        struct str chunked =
             STR(POST "Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\nz\r\n");
-        CHECK(feed_whole(wrong) == -400 && continues == 1);
-        CHECK(feed_pieces(wrong, 1) == -400 && continues == 1);
+        CHECK(parse_prefix(chunked, chunked.len - 3) == 0 && req.send_continue);
+        CHECK(parse_all(chunked) == -400 && req.send_continue);
     }
-    TEST("it is not due where no body comes, where none was asked for, and in HTTP/1.0") {
-        CHECK(feed_whole(STR(GET "Expect: 100-continue\r\n\r\n")) > 0 && continues == 0);
-        CHECK(feed_whole(STR(POST "Content-Length: 5\r\n\r\n")) == 0 && continues == 0);
-        CHECK(feed_whole(STR("POST / HTTP/1.0\r\nExpect: 100-continue\r\n"
-                             "Content-Length: 5\r\n\r\n")) == 0 &&
-              continues == 0);
+    TEST("it is not demanded without a body or an Expect, in HTTP/1.0, or for a refused head") {
+        CHECK(parse_all(STR(GET "Expect: 100-continue\r\n\r\n")) > 0 && !req.send_continue);
+        CHECK(parse_all(STR(POST "Content-Length: 5\r\n\r\n")) == 0 && !req.send_continue);
+        CHECK(parse_all(STR("POST / HTTP/1.0\r\nExpect: 100-continue\r\n"
+                            "Content-Length: 5\r\n\r\n")) == 0);
+        CHECK(!req.send_continue);
+        char storage[128];
+        struct text text = TEXT(storage);
+        text_put_all(&text, STR(POST "Expect: 100-continue\r\nContent-Length: "),
+                     NUMBER(HTTP_BUFFER_SIZE), STR("\r\n\r\n"));
+        CHECK(parse_all(text_str(&text)) == -413 && !req.send_continue);
     }
 }
 
 static void test_fields(void) {
     TEST("a field is found by its name in any case, the first of several (9110 5.1)") {
-        CHECK(read_fields("X-A: 1\r\nx-a: 2\r\nX-Empty:\r\nZ^: 3\r\n"));
-        CHECK(is_text(http_field(&req, STR("x-A")), "1"));
-        CHECK(is_text(http_field(&req, STR("X-Empty")), ""));
-        CHECK(is_text(http_field(&req, STR("z^")), "3"));
-        CHECK(is_text(http_field(&req, STR("Z~")), NULL)); /* they differ in the bit of case */
-        CHECK(is_text(http_field(&req, STR("Cookie")), NULL));
-        CHECK(is_text(http_field(&req, STR("X")), NULL));
-        CHECK(is_text(http_field(&req, STR("X-AB")), NULL));
+        CHECK(parse_fields("X-A: 1\r\nx-a: 2\r\nX-Empty:\r\nZ^: 3\r\n"));
+        CHECK(is_text(http_find_field(&req, STR("x-A")), "1"));
+        CHECK(is_text(http_find_field(&req, STR("X-Empty")), ""));
+        CHECK(is_text(http_find_field(&req, STR("z^")), "3"));
+        CHECK(is_text(http_find_field(&req, STR("Z~")), NULL)); /* differs in the bit of case */
+        CHECK(is_text(http_find_field(&req, STR("Cookie")), NULL));
+        CHECK(is_text(http_find_field(&req, STR("X")), NULL));
+        CHECK(is_text(http_find_field(&req, STR("X-AB")), NULL));
     }
 }
 
@@ -776,13 +763,13 @@ static void test_cookies(void) {
         {"Cookie:\r\n", NULL, "no cookie"},
         {"Cookie: session_id=x\r\n", "x", "6265bis 4.2.1"},
         {"cookie: a=b; session_id=x; c=d\r\n", "x", "6265bis 4.2.1: among others"},
-        {"Cookie: a=b;session_id=x;c\r\n", "x", "without the blank, as servers take it"},
-        {"Cookie: ;;=; session_id = x ;\r\n", "x", "6265bis 5.6: blanks around are no part"},
-        {"Cookie: Session_id=x\r\n", NULL, "6265bis 4.1.1: case counts"},
+        {"Cookie: a=b;session_id=x;c\r\n", "x", "servers accept it without the blank"},
+        {"Cookie: ;;=; session_id = x ;\r\n", "x", "6265bis 5.6: blanks around are removed"},
+        {"Cookie: Session_id=x\r\n", NULL, "6265bis 4.1.1: case-sensitive"},
         {"Cookie: xsession_id=x; session_idx=x\r\n", NULL, "the exact name"},
         {"Cookie: session_id\r\n", NULL, "6265bis 5.6: a value without a name"},
         {"Cookie: session_id=\r\n", "", "an empty value"},
-        {"Cookie: session_id=a=b\r\n", "a=b", "6265bis 5.6: the first = counts"},
+        {"Cookie: session_id=a=b\r\n", "a=b", "6265bis 5.6: split at the first ="},
         {"Cookie: session_id=\"x\"\r\n", "\"x\"", "6265bis 4.1.1: quotes are part of the value"},
         {"Cookie: a=\"b; session_id=x\"\r\n", "x\"", "6265bis 5.6: quotes protect nothing"},
         {"Cookie: session_id=x; session_id=y\r\n", "y", "the last of equal names"},
@@ -790,21 +777,22 @@ static void test_cookies(void) {
         {"Cookie: session_id=x\r\nCookie: a=b\r\n", "x", "either field"},
         {"Cookies: session_id=x\r\nX-Cookie: session_id=x\r\n", NULL, "other fields"},
     };
-    TEST("a cookie is found by its exact name, and the last of equal names counts (6265bis)") {
+    TEST("a cookie is found by its exact name, the last of several (6265bis)") {
         for (size_t i = 0; i < COUNT(cases); i++) {
-            CHECK_CASE(read_fields(cases[i].fields), cases[i].why);
-            CHECK_CASE(is_text(http_cookie(&req, STR("session_id")), cases[i].value), cases[i].why);
+            CHECK_CASE(parse_fields(cases[i].fields), cases[i].why);
+            CHECK_CASE(is_text(http_find_cookie(&req, STR("session_id")), cases[i].value),
+                       cases[i].why);
         }
     }
     TEST("a cookie may be half as long as the buffer") {
-        static char line[HTTP_BUFFER / 2 + 100], *value;
+        static char line[HTTP_BUFFER_SIZE / 2 + 100], *value;
         strcpy(line, "Cookie: a=b; session_id=");
         value = line + strlen(line);
-        memset(value, 'x', HTTP_BUFFER / 2);
-        strcpy(value + HTTP_BUFFER / 2, "; c=d\r\n");
-        CHECK(read_fields(line));
-        struct str found = http_cookie(&req, STR("session_id"));
-        CHECK(found.len == HTTP_BUFFER / 2 && memcmp(found.s, value, found.len) == 0);
+        memset(value, 'x', HTTP_BUFFER_SIZE / 2);
+        strcpy(value + HTTP_BUFFER_SIZE / 2, "; c=d\r\n");
+        CHECK(parse_fields(line));
+        struct str found = http_find_cookie(&req, STR("session_id"));
+        CHECK(found.len == HTTP_BUFFER_SIZE / 2 && memcmp(found.s, value, found.len) == 0);
     }
 }
 
@@ -814,7 +802,7 @@ static void test_paths(void) {
     } cases[] = {
         {"/home", "/home", ""},
         {"/%68om%65?%68", "/home", "%68"},
-        {"/a%2Fb%2fc", "/a%2Fb%2fc", ""}, /* 3986 2.2: a slash that is data is no separator */
+        {"/a%2Fb%2fc", "/a%2Fb%2fc", ""}, /* 3986 2.2: an escaped slash is data */
         {"/%25", "/%", ""},
         {"/%252541", "/%2541", ""}, /* 3986 2.4: decoded once */
         {"/%c3%A9%0d%0a%01%7F", "/\xc3\xa9\r\n\x01\x7f", ""},
@@ -822,18 +810,26 @@ static void test_paths(void) {
         {"/a+b", "/a+b", ""},
         {"http://b?%41", "/", "%41"},
     };
-    TEST("a path's escapes are decoded once, a slash's not, and the query stays (3986 2)") {
+    TEST("the escapes of a path are decoded once, except a slash; the query is not (3986 2)") {
         for (size_t i = 0; i < COUNT(cases); i++) {
-            char room[128];
-            struct text text = TEXT(room);
-            text_add(&text, STR("GET "), str_of(cases[i].target),
-                     STR(" HTTP/1.1\r\nHost: a\r\n\r\n"));
-            start();
+            char storage[128], path_storage[128];
+            struct text text = TEXT(storage), path = TEXT(path_storage);
+            text_put_all(&text, STR("GET "), str_of(cases[i].target),
+                         STR(" HTTP/1.1\r\nHost: a\r\n\r\n"));
             CHECK_CASE(parse(text.s, text.len) == (int)text.len, cases[i].target);
-            http_decode_path(&req);
-            CHECK_CASE(is_text(req.path, cases[i].path), cases[i].target);
+            http_decode_path(&path, req.path);
+            CHECK_CASE(is_text(text_str(&path), cases[i].path), cases[i].target);
             CHECK_CASE(is_text(req.query, cases[i].query), cases[i].target);
         }
+    }
+    TEST("a decoded path that does not fit is truncated, and one that just fits is not") {
+        char storage[4];
+        struct text path = TEXT(storage);
+        http_decode_path(&path, STR("/%61%62c"));
+        CHECK(!path.truncated && is_text(text_str(&path), "/abc"));
+        text_clear(&path);
+        http_decode_path(&path, STR("/abcd"));
+        CHECK(path.truncated);
     }
 }
 
@@ -843,74 +839,64 @@ static void test_cross_site(void) {
         bool cross;
         const char *why;
     } cases[] = {
-        {"", false, "no browser"},
+        {"", false, "not a browser"},
         {"Sec-Fetch-Site: same-origin\r\n", false, "our own page"},
         {"Sec-Fetch-Site: none\r\n", false, "the user, not a page"},
-        {"Sec-Fetch-Site: same-site\r\n", true, "a neighbour's page"},
-        {"Sec-Fetch-Site: cross-site\r\n", true, "a stranger's page"},
-        {"Sec-Fetch-Site:\r\n", true, "no value that we know"},
-        {"Sec-Fetch-Site: same-origin\r\nOrigin: http://b\r\n", false, "Sec-Fetch-Site counts"},
-        {"Sec-Fetch-Site: cross-site\r\nOrigin: http://a\r\n", true, "Sec-Fetch-Site counts"},
+        {"Sec-Fetch-Site: same-site\r\n", true, "a page of a neighbour"},
+        {"Sec-Fetch-Site: cross-site\r\n", true, "a page of a stranger"},
+        {"Sec-Fetch-Site:\r\n", true, "an unknown value"},
+        {"Sec-Fetch-Site: same-origin\r\nOrigin: http://b\r\n", false, "Sec-Fetch-Site wins"},
+        {"Sec-Fetch-Site: cross-site\r\nOrigin: http://a\r\n", true, "Sec-Fetch-Site wins"},
         {"Origin: http://a\r\n", false, "our own host"},
-        {"Origin: https://A\r\n", false, "6454 5: in any case, and TLS may end before us"},
+        {"Origin: https://A\r\n", false, "6454 5: in any case; a proxy may end TLS"},
         {"Origin: http://b\r\n", true, "another host"},
         {"Origin: http://a:8080\r\n", true, "another port"},
         {"Origin: http://ab\r\n", true, "a longer name"},
-        {"Origin: http://b/a\r\n", true, "no origin"},
+        {"Origin: http://b/a\r\n", true, "not an origin"},
         {"Origin: null\r\n", true, "6454 7: a page that hides its origin"},
-        {"Origin: a\r\n", true, "no origin"},
-        {"Origin:\r\n", true, "no origin"},
-        {"Origin: ://\r\n", true, "no origin"},
+        {"Origin: a\r\n", true, "not an origin"},
+        {"Origin:\r\n", true, "not an origin"},
+        {"Origin: ://\r\n", true, "not an origin"},
         {"Origin: ://a\r\n", true, "no scheme"},
-        {"Origin: http:/.a\r\n", true, "no origin"},
+        {"Origin: http:/.a\r\n", true, "not an origin"},
     };
-    TEST("a browser's request for another site's page is known by Sec-Fetch-Site, else by Origin") {
+    TEST("a request for a page of another origin is recognised by Sec-Fetch-Site, else by Origin") {
         for (size_t i = 0; i < COUNT(cases); i++) {
-            CHECK_CASE(read_fields(cases[i].fields), cases[i].why);
-            CHECK_CASE(http_is_cross_site(&req) == cases[i].cross, cases[i].why);
+            CHECK_CASE(parse_fields(cases[i].fields), cases[i].why);
+            CHECK_CASE(http_is_cross_origin(&req) == cases[i].cross, cases[i].why);
         }
     }
-    TEST("the port is part of the host, and the target's host counts before Host") {
-        CHECK(feed_whole(STR(LINE "Host: a:80\r\nOrigin: http://a:80\r\n\r\n")) > 0);
-        CHECK(!http_is_cross_site(&req));
-        CHECK(feed_whole(STR("GET http://b/ HTTP/1.1\r\nHost: a\r\nOrigin: http://a\r\n\r\n")) > 0);
-        CHECK(http_is_cross_site(&req));
+    TEST("the port is part of the host, and the host of the target replaces Host") {
+        CHECK(parse_all(STR(LINE "Host: a:80\r\nOrigin: http://a:80\r\n\r\n")) > 0);
+        CHECK(!http_is_cross_origin(&req));
+        CHECK(parse_all(STR("GET http://b/ HTTP/1.1\r\nHost: a\r\nOrigin: http://a\r\n\r\n")) > 0);
+        CHECK(http_is_cross_origin(&req));
     }
 }
 
 /* ---- Responses ---- */
 
-static void test_numbers(void) {
-    TEST("numbers are written in full, from the least to the greatest there is") {
-        char room[64];
-        struct text out = TEXT(room);
-        text_put_number(&out, 0);
-        text_put_number(&out, UINT64_MAX);
-        text_put_hex(&out, 0);
-        text_put_hex(&out, UINT32_MAX);
-        CHECK(str_equal(text_str(&out), STR("0184467440737095516150ffffffff")));
-    }
-}
-
 static struct http_response res;
+static struct str date = STR_INIT("Mon, 23 Nov 2026 11:39:41 GMT");
 
-/* The answer to the request in `bytes`, with one field more where `value` is not NULL. */
+/* The response to the request in `bytes`, with one more field unless `value` is empty. */
 static struct str respond(struct str bytes, int status, struct str value, struct str body) {
-    static char room[HTTP_RESPONSE];
-    struct text out = TEXT(room);
-    CHECK(feed_whole(bytes) > 0);
+    static char storage[HTTP_MAX_RESPONSE];
+    struct text out = TEXT(storage);
+    CHECK(parse_all(bytes) > 0);
     memset(&res, 0x55, sizeof res);
-    http_begin_response(&res, &req);
+    http_response_init(&res, &req);
     res.status = status;
-    if (value.s) http_add_field(&res, STR("X-A"), value);
+    if (value.len > 0) http_add_field(&res, STR("X-A"), value);
     text_put(&res.body, body);
-    http_write(&out, &res, STR("Mon, 23 Nov 2026 11:39:41 GMT"));
-    CHECK(!out.cut);
+    http_format_response(&out, &res, date);
+    CHECK(!out.truncated);
     return text_str(&out);
 }
 
-#define DATE  "\r\nDate: Mon, 23 Nov 2026 11:39:41 GMT\r\n"
-#define FIXED DATE "Content-Type: application/json\r\nCache-Control: no-store\r\n"
+#define DATE    "\r\nDate: Mon, 23 Nov 2026 11:39:41 GMT\r\n"
+#define NO_DATE "Content-Type: application/json\r\nCache-Control: no-store\r\n"
+#define FIXED   DATE NO_DATE
 
 static void test_responses(void) {
     static const struct {
@@ -919,52 +905,48 @@ static void test_responses(void) {
         struct str value, body;
         const char *response, *why;
     } cases[] = {
-        {STR_INIT(GET END),
-         200,
-         {NULL, 0},
-         STR_INIT("{}"),
-         "HTTP/1.1 200 OK" FIXED "Content-Length: 2\r\n\r\n{}",
-         "9112 4"},
+        {STR_INIT(GET END), 200, STR_INIT(""), STR_INIT("{}"),
+         "HTTP/1.1 200 OK" FIXED "Content-Length: 2\r\n\r\n{}", "9112 4"},
         {STR_INIT(GET END), 401, STR_INIT("b c"), STR_INIT(""),
-         "HTTP/1.1 401 Unauthorized" FIXED "Content-Length: 0\r\nX-A: b c\r\n\r\n", "a field more"},
+         "HTTP/1.1 401 Unauthorized" FIXED "Content-Length: 0\r\nX-A: b c\r\n\r\n",
+         "one more field"},
         {STR_INIT("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n"), 200, STR_INIT("b"), STR_INIT("0123456789"),
          "HTTP/1.1 200 OK" FIXED "Content-Length: 10\r\nX-A: b\r\n\r\n",
          "9110 9.3.2: the length that GET would have, and no body"},
-        {STR_INIT(GET "Connection: close\r\n\r\n"),
-         404,
-         {NULL, 0},
-         STR_INIT("{}"),
+        {STR_INIT(GET "Connection: close\r\n\r\n"), 404, STR_INIT(""), STR_INIT("{}"),
          "HTTP/1.1 404 Not Found" FIXED "Content-Length: 2\r\nConnection: close\r\n\r\n{}",
-         "9112 9.6: who closes says so"},
-        {STR_INIT("GET / HTTP/1.0\r\n\r\n"),
-         200,
-         {NULL, 0},
-         STR_INIT("{}"),
+         "9112 9.6: a server that closes sends close"},
+        {STR_INIT("GET / HTTP/1.0\r\n\r\n"), 200, STR_INIT(""), STR_INIT("{}"),
          "HTTP/1.1 200 OK" FIXED "Content-Length: 2\r\nConnection: close\r\n\r\n{}",
          "9110 6.2: our own version; 9112 9.3: HTTP/1.0 closes"},
-        {STR_INIT("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"),
-         200,
-         {NULL, 0},
+        {STR_INIT("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"), 200, STR_INIT(""),
          STR_INIT("{}"),
          "HTTP/1.1 200 OK" FIXED "Content-Length: 2\r\nConnection: keep-alive\r\n\r\n{}",
-         "9112 9.3: where HTTP/1.0 asked for more"},
+         "9112 9.3: unless the client asked for more"},
         {STR_INIT(GET END), 200, STR_INIT("b\r\nX-B: c\n\0\x1b\x7f\t\x80"), STR_INIT(""),
          "HTTP/1.1 200 OK" FIXED "Content-Length: 0\r\n"
          "X-A: b  X-B: c    \t\x80\r\n\r\n",
          "9110 5.5: no value ends its line"},
     };
-    TEST("a response is these bytes and no others") {
+    TEST("a response consists of exactly these bytes") {
         for (size_t i = 0; i < COUNT(cases); i++) {
             struct str response =
                 respond(cases[i].request, cases[i].status, cases[i].value, cases[i].body);
             CHECK_CASE(is_text(response, cases[i].response), cases[i].why);
         }
     }
-    TEST("a field's value may come in pieces") {
-        respond(STR(GET END), 200, (struct str){NULL, 0}, STR(""));
-        http_add_field(&res, STR("X"), STR("b"), STR(""), STR("\r\nc"));
+    TEST("without a date there is no Date field (9110 6.6.1)") {
+        char storage[256];
+        struct text out = TEXT(storage);
+        respond(STR(GET END), 200, STR(""), STR("{}"));
+        http_format_response(&out, &res, STR(""));
+        CHECK(is_text(text_str(&out), "HTTP/1.1 200 OK\r\n" NO_DATE "Content-Length: 2\r\n\r\n{}"));
+    }
+    TEST("the value of a field may consist of several views") {
+        respond(STR(GET END), 200, STR(""), STR(""));
+        http_add_field(&res, STR("X"), STR("b"), STR(""), STR("\r\nc"), NUMBER(7));
         http_add_field(&res, STR("Y"), STR(""));
-        CHECK(is_text(text_str(&res.extra), "X: b  c\r\nY: \r\n"));
+        CHECK(is_text(text_str(&res.extra_fields), "X: b  c7\r\nY: \r\n"));
     }
 }
 
@@ -986,41 +968,54 @@ static void test_statuses(void) {
         "501 Not Implemented",
         "505 HTTP Version Not Supported",
     };
-    TEST("a status has the phrase of its RFC (9110 15, 6585), and one that we do not know is 500") {
+    static const int refusals[] = {400, 408, 413, 414, 417, 431, 501, 505};
+    TEST("a status has the reason phrase of its RFC, and an unknown one has none (9110 15)") {
         for (size_t i = 0; i < COUNT(statuses); i++)
-            CHECK_CASE(is_text(http_status(atoi(statuses[i])), statuses[i]), statuses[i]);
-        CHECK(is_text(http_status(299), "500 Internal Server Error"));
+            CHECK_CASE(strcmp(http_reason(atoi(statuses[i])), statuses[i] + 4) == 0, statuses[i]);
+        CHECK(http_reason(299)[0] == '\0');
+        CHECK(is_text(respond(STR(GET END), 299, STR("b"), STR("{}")),
+                      "HTTP/1.1 299 " FIXED "Content-Length: 2\r\nX-A: b\r\n\r\n{}"));
+    }
+    TEST("every refusal has a message of its own, which needs no escapes in JSON") {
+        for (size_t i = 0; i < COUNT(refusals); i++) {
+            const char *message = http_refusal(refusals[i]);
+            CHECK(message[0] != '\0');
+            for (const char *at = message; *at; at++) CHECK(is_unescaped_ascii(*at));
+            for (size_t j = 0; j < i; j++) CHECK(strcmp(message, http_refusal(refusals[j])) != 0);
+        }
     }
 }
 
 static void test_response_limits(void) {
-    static char large[HTTP_BODY + 1];
-    struct str extra = {large, HTTP_EXTRA - strlen("X-A: \r\n")}, none = {NULL, 0};
+    static char large[HTTP_MAX_BODY + 1];
+    struct str extra = {large, HTTP_EXTRA_FIELDS_SIZE - strlen("X-A: \r\n")};
     memset(large, 'a', sizeof large);
-    TEST("a field that does not fit into HTTP_EXTRA is left out whole, and others find room") {
+    TEST("a field that does not fit HTTP_EXTRA_FIELDS_SIZE is omitted, and a later one may fit") {
         for (size_t more = 0; more <= 2; more++) {
             struct str value = {large, extra.len - 1 + more};
             respond(STR(GET END), 200, value, STR(""));
-            CHECK(res.extra.len == (more < 2 ? HTTP_EXTRA - 1 + more : 0));
+            CHECK(res.extra_fields.len == (more < 2 ? HTTP_EXTRA_FIELDS_SIZE - 1 + more : 0));
         }
         http_add_field(&res, STR("X-A"), STR("b"));
-        CHECK(is_text(text_str(&res.extra), "X-A: b\r\n"));
+        CHECK(is_text(text_str(&res.extra_fields), "X-A: b\r\n"));
         respond(STR(GET END), 200, (struct str){large, extra.len - 50}, STR("body"));
-        memset(res.extra.s + res.extra.len, 0, 50);
         http_add_field(&res, STR("X-B"), (struct str){large, 40}, (struct str){large, 40});
-        CHECK(res.extra.len == HTTP_EXTRA - 50 && is_text(text_str(&res.body), "body"));
-        CHECK(!memchr(res.extra.s + res.extra.len, 'a', 50)); /* it is wiped: it may be a secret */
+        CHECK(res.extra_fields.len == HTTP_EXTRA_FIELDS_SIZE - 50);
+        CHECK(!res.extra_fields.truncated && is_text(text_str(&res.body), "body"));
     }
-    TEST("the longest response of all fits HTTP_RESPONSE") {
-        struct str body = {large, HTTP_BODY};
+    TEST("the longest response fits HTTP_MAX_RESPONSE, with a 100 (Continue) in front") {
+        struct str body = {large, HTTP_MAX_BODY};
         struct str request = STR("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
         struct str response = respond(request, 431, extra, body);
-        CHECK(!res.body.cut && res.extra.len == HTTP_EXTRA);
-        CHECK(response.len > HTTP_EXTRA + HTTP_BODY && response.s[response.len - 1] == 'a');
+        CHECK(!res.body.truncated && res.extra_fields.len == HTTP_EXTRA_FIELDS_SIZE);
+        CHECK(response.len > HTTP_EXTRA_FIELDS_SIZE + HTTP_MAX_BODY);
+        CHECK(response.s[response.len - 1] == 'a');
+        CHECK(response.len + strlen("HTTP/1.1 100 Continue\r\n\r\n") <= HTTP_MAX_RESPONSE);
+        CHECK(HTTP_MAX_RESPONSE <= HTTP_BUFFER_SIZE);
     }
-    TEST("a body has HTTP_BODY bytes at most") {
-        respond(STR(GET END), 200, none, (struct str){large, HTTP_BODY + 1});
-        CHECK(res.body.cut && res.body.len == 0);
+    TEST("a body has at most HTTP_MAX_BODY bytes") {
+        respond(STR(GET END), 200, STR(""), (struct str){large, HTTP_MAX_BODY + 1});
+        CHECK(res.body.truncated && res.body.len == 0);
     }
 }
 
@@ -1028,9 +1023,9 @@ int main(void) {
     make_edge();
     test_accepted();
     test_refused();
+    test_empty_lines();
     test_stray_bytes();
     test_every_byte();
-    test_steps();
     test_head_limits();
     test_body_limits();
     test_expect();
@@ -1038,7 +1033,6 @@ int main(void) {
     test_cookies();
     test_paths();
     test_cross_site();
-    test_numbers();
     test_responses();
     test_statuses();
     test_response_limits();

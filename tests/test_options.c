@@ -1,16 +1,18 @@
-/* test_options.c - the server seen from outside: how it starts, each of its options, the file of
- * users, sessions by the clock, and the sockets that it can listen on.
+/* test_options.c - the server seen from outside: how it starts, each of its options, the users file,
+ * the timeouts of sessions, and the sockets that it can listen on.
  *
- * It starts $SERVER again and again; see client.h. What it answers is tested by test_server.c.
+ * It starts $SERVER many times; see client.h. Its responses are tested by test_server.c.
  */
 #include "client.h"
+
+#include <termios.h>
 
 #define LOOPBACK "-a 127.0.0.1 -p 0 "
 
 static struct client dial_path(const char *path) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
-    return dial_address(&address, sizeof address, 0);
+    return dial_address(&address, sizeof address);
 }
 
 static bool is_one_line(const char *text) {
@@ -20,20 +22,21 @@ static bool is_one_line(const char *text) {
 
 /* ---- The start ---- */
 
-/* Whether a server with these options is refused with this status and one line that tells `why`. */
+/* Returns whether the server ends at once, with this status and one line on standard error that
+ * contains `why`. */
 static bool is_refused(struct setup setup, int status, const char *why) {
     struct child child = start_as(setup);
     int result = child.serves ? stop(&child, SIGKILL) : wait_for_end(&child);
-    return result == status && is_one_line(child.complaints) && strstr(child.complaints, why) &&
-           !strstr(child.said, "Serving") && !strstr(child.said, "Done");
+    return result == status && is_one_line(child.stderr_text) && strstr(child.stderr_text, why) &&
+           !strstr(child.stdout_text, "Serving") && !strstr(child.stdout_text, "Done");
 }
 
 static const struct {
-    const char *options, *why; /* what the line must tell */
+    const char *options, *why; /* the line must contain it */
 } wrong[] = {
     {"-x", "-x: there is no such option"},
     {"--port", "--"},
-    {"-p", "-p: a value is missing"},
+    {"-p", "-p: the value is missing"},
     {"-p ''", "-p"},
     {"-p 65536", "-p"},
     {"-p -1", "-p"},
@@ -45,10 +48,10 @@ static const struct {
     {"-p 99999999999999999999999", "-p"},
     {"-c 0", "-c"},
     {"-c many", "-c"},
-    {"-c 1000001", "-c: takes a whole number from 1 to 1000000;"},
-    {"-s 100000001", "-s: takes a whole number from 1 to 100000000;"},
-    {"-i 1000000001", "-i: takes a whole number from 0 to 1000000000;"},
-    {"-b 1000001", "-b: takes a whole number from 0 to 1000000;"},
+    {"-c 1000001", "-c: expected a whole number from 1 to 1000000;"},
+    {"-s 100000001", "-s: expected a whole number from 1 to 100000000;"},
+    {"-i 1000000001", "-i: expected a whole number from 0 to 1000000000;"},
+    {"-b 1000001", "-b: expected a whole number from 0 to 1000000;"},
     {"-s 0", "-s"},
     {"-s 1.5", "-s"},
     {"-i -1", "-i"},
@@ -56,19 +59,38 @@ static const struct {
     {"-l ''", "-l"},
     {"-b ten", "-b"},
     {"-a", "-a"},
-    {"-a ''", "-a: takes an IPv4 or IPv6 address"},
-    {"-a localhost", "-a: takes an IPv4 or IPv6 address"},
-    {"-a 256.0.0.1", "-a: takes an IPv4 or IPv6 address"},
-    {"-a 0.0.0.0:80", "-a: takes an IPv4 or IPv6 address"},
+    {"-a ''", "-a: expected an IPv4 or IPv6 address"},
+    {"-a localhost", "-a: expected an IPv4 or IPv6 address"},
+    {"-a 256.0.0.1", "-a: expected an IPv4 or IPv6 address"},
+    {"-a 0.0.0.0:80", "-a: expected an IPv4 or IPv6 address"},
     {"-u", "-u"},
-    {"8080", "8080"},
+    {"8080", "8080: unexpected argument"},
     {"-q extra", "extra"},
     {"-qx", "-x"},
     {"-p 0 -- -q", "-q"},
 };
 
+/* Does the pool get one buffer more with this number of connections? */
+static const struct {
+    int connections;
+    bool grows;
+} pool_steps[] = {{2, true},    {8, true},   {9, false},   {16, false}, {128, false},
+                  {143, false}, {144, true}, {145, false}, {160, true}, {1024, true}};
+
+#define SMALLEST_BUFFER 4096 /* bytes; a connection without one takes less than 1000 */
+
+/* Returns the bytes that -h prints for this number of connections. */
+static uint64_t memory_of(int connections) {
+    char options[40];
+    snprintf(options, sizeof options, "-c %d -h", connections);
+    struct child child = start(options);
+    CHECK(wait_for_end(&child) == 0);
+    const char *memory = strstr(child.stdout_text, "Memory with the options before -h: ");
+    return memory ? strtoull(memory + 35, NULL, 10) : 0;
+}
+
 static void test_start(void) {
-    TEST("the start and the end are told on standard output, word for word") {
+    TEST("start and end are reported on standard output, in the words of the original") {
         char want[200];
         struct child child = start("-p 0");
         CHECK(child.port > 0 && ask_once(&child, LOGIN) == 200);
@@ -77,34 +99,41 @@ static void test_start(void) {
                  "DB: Creating users table in memory...\nDB: Adding users...\n"
                  "Serving on 0.0.0.0:%d...\nDone\n",
                  child.port);
-        CHECK(strcmp(child.said, want) == 0);
+        CHECK(strcmp(child.stdout_text, want) == 0);
     }
-    TEST("-h tells of every option on standard output, and is no error") {
+    TEST("-h describes every option on standard output, and ends with status 0") {
         struct child child = start("-h");
-        CHECK(wait_for_end(&child) == 0 && strcmp(child.complaints, "") == 0);
-        for (const char *option = "apucsilbSqhV"; *option; option++) {
+        CHECK(wait_for_end(&child) == 0 && strcmp(child.stderr_text, "") == 0);
+        for (const char *option = "apucsilbeSqhV"; *option; option++) {
             char line[] = {' ', '-', *option, ' ', '\0'};
-            CHECK_CASE(strstr(child.said, line), line);
+            CHECK_CASE(strstr(child.stdout_text, line), line);
         }
     }
-    TEST("the numbers of connections and sessions are 1024 and 4096 where none is given") {
+    TEST("without -c and -s there are 1024 connections and 4096 sessions") {
         struct child usual = start("-h"), named = start("-c 1024 -s 4096 -h");
         CHECK(wait_for_end(&usual) == 0 && wait_for_end(&named) == 0);
-        CHECK(strcmp(usual.said, named.said) == 0);
+        CHECK(strcmp(usual.stdout_text, named.stdout_text) == 0);
     }
-    TEST("-V tells the version on one line, and is no error") {
+    TEST("-V prints the version on one line, and ends with status 0") {
         struct child child = start("-V");
-        CHECK(wait_for_end(&child) == 0 && strcmp(child.complaints, "") == 0);
-        CHECK(is_one_line(child.said) && strncmp(child.said, "server ", 7) == 0);
+        CHECK(wait_for_end(&child) == 0 && strcmp(child.stderr_text, "") == 0);
+        CHECK(is_one_line(child.stdout_text) && strncmp(child.stdout_text, "server ", 7) == 0);
+    }
+    TEST("the pool has 1/16 of the connections, at least 8, and never more than connections") {
+        for (size_t i = 0; i < COUNT(pool_steps); i++) {
+            const uint64_t with = memory_of(pool_steps[i].connections);
+            const uint64_t without = memory_of(pool_steps[i].connections - 1);
+            CHECK(without > 0 && (with - without > SMALLEST_BUFFER) == pool_steps[i].grows);
+        }
     }
     TEST("each option takes its largest value") {
         struct child child = start("-c 1000000 -s 100000000 -i 1000000000 -l 1000000000 "
                                    "-b 1000000 -p 65535 -h");
-        CHECK(wait_for_end(&child) == 0 && child.complaints[0] == '\0');
+        CHECK(wait_for_end(&child) == 0 && child.stderr_text[0] == '\0');
     }
     TEST("without -p the port is 8080") {
         struct child child = start("-a 127.0.0.1");
-        bool taken = strstr(complaints(&child), strerror(EADDRINUSE));
+        bool taken = strstr(stderr_of(&child), strerror(EADDRINUSE));
         CHECK(taken || child.port == 8080);
         CHECK(stop(&child, SIGTERM) == taken);
     }
@@ -115,22 +144,22 @@ static void test_start(void) {
     }
 }
 
-/* Dials as soon as the server listens at `path`. */
+/* Connects as soon as the server listens on `path`. */
 static struct client dial_soon(const char *path) {
     struct client client = {.fd = -1};
-    for (int i = 0; i < PATIENCE / 10 && client.fd < 0; i++, pause_ms(10)) client = dial_path(path);
+    for (int i = 0; i < MAX_WAIT / 10 && client.fd < 0; i++, pause_ms(10)) client = dial_path(path);
     return client;
 }
 
-static void check_closed(const char *path) {
+static void check_no_fds(const char *path) {
     char options[1024];
     snprintf(options, sizeof options, "-a %s", path);
-    struct child child = start_as((struct setup){.options = options, .closed = true});
+    struct child child = start_as((struct setup){.options = options, .no_fds = true});
     struct client client = dial_soon(path);
     CHECK(ask(&client, GET("/home")) == 401 && ask(&client, LOGIN) == 200);
     for (int fd = 0; fd < 3; fd++) {
         struct stat status;
-        char name[60]; /* which only some systems have */
+        char name[60]; /* not every system has these files */
         snprintf(name, sizeof name, "/proc/%ld/fd/%d", (long)child.pid, fd);
         CHECK(stat(name, &status) < 0 || !(S_ISSOCK(status.st_mode) || S_ISFIFO(status.st_mode)));
     }
@@ -138,47 +167,74 @@ static void check_closed(const char *path) {
     CHECK(stop(&child, SIGTERM) == 0);
 }
 
-static void check_unread(const char *path) {
+static void check_broken_stdout(const char *path) {
     char options[1024];
     snprintf(options, sizeof options, "-a %s", path);
-    struct child child = start_as((struct setup){.options = options, .unread = true});
+    struct child child = start_as((struct setup){.options = options, .broken_stdout = true});
     struct client client = dial_soon(path);
     CHECK(ask(&client, GET("/home")) == 401);
     hang_up(&client);
     CHECK(stop(&child, SIGTERM) == 0);
 }
 
+/* Its standard output is a terminal, which is stopped as by Ctrl-S. */
+static void check_stopped_terminal(const char *path) {
+    char options[1024], text[1024] = "";
+    const char *line = NULL;
+    int ours = posix_openpt(O_RDWR | O_NOCTTY);
+    if (ours < 0 || grantpt(ours) < 0 || unlockpt(ours) < 0) exit(1);
+    int terminal = open(ptsname(ours), O_RDWR | O_NOCTTY);
+    snprintf(options, sizeof options, "-a %s", path);
+    struct child child = start_as((struct setup){.options = options, .out = terminal});
+    while (!line || !strchr(line, '\n')) {
+        size_t len = strlen(text);
+        if (poll(&(struct pollfd){ours, POLLIN, 0}, 1, MAX_WAIT) != 1) break;
+        if (read(ours, text + len, sizeof text - 1 - len) <= 0) break;
+        line = strstr(text, "Serving on ");
+    }
+    CHECK(line);
+    CHECK(tcflow(terminal, TCOOFF) == 0);
+    CHECK(stop(&child, SIGTERM) == 0);
+    CHECK(poll(&(struct pollfd){ours, POLLIN, 0}, 1, 0) == 0);
+    close(terminal);
+    close(ours);
+}
+
 static void test_failed_start(void) {
     char options[1024];
-    TEST("a port that is taken: status 1 and one line with the cause") {
+    TEST("a port that is taken ends with status 1 and one line with the cause") {
         struct child first = start(LOOPBACK);
         char why[100];
         snprintf(options, sizeof options, "-a 127.0.0.1 -p %d", first.port);
-        snprintf(why, sizeof why, "listen on 127.0.0.1, port %d: %s", first.port,
+        snprintf(why, sizeof why, "cannot listen on 127.0.0.1:%d: %s", first.port,
                  strerror(EADDRINUSE));
         CHECK(is_refused((struct setup){.options = options}, 1, why));
         CHECK(ask_once(&first, LOGIN) == 200);
         CHECK(stop(&first, SIGTERM) == 0);
     }
-    TEST("an address that is not ours: status 1 and one line that names it") {
-        CHECK(is_refused((struct setup){.options = "-a 192.0.2.1 -p 0"}, 1, "192.0.2.1, port 0:"));
+    TEST("an address that is not ours ends with status 1 and one line with the address and the "
+         "cause") {
+        CHECK(is_refused((struct setup){.options = "-a 192.0.2.1 -p 0"}, 1,
+                         "cannot listen on 192.0.2.1:0: "));
         CHECK(is_refused((struct setup){.options = "-a /no/such/folder/s"}, 1,
-                         "/no/such/folder/s: No such file"));
+                         "cannot listen on /no/such/folder/s: No such file"));
     }
-    TEST("a file of users that is not there: status 1 and one line that names it") {
+    TEST("a users file that does not exist ends with status 1 and one line with its name and the "
+         "cause") {
         snprintf(options, sizeof options, LOOPBACK "-u %s", path_of("none"));
         CHECK(is_refused((struct setup){.options = options}, 1, path_of("none")));
         CHECK(is_refused((struct setup){.options = options}, 1, strerror(ENOENT)));
     }
-    TEST("a name of 1,500 bytes is told by its first 1,024, and the cause with it") {
-        char name[1500 + 1] = "", told[1100], long_options[2000];
+    TEST("a name of 1,500 bytes is printed in full, and the cause with it") {
+        char name[1500 + 1] = "", line[1600], long_options[2000];
         memset(name, 'x', 1500);
-        snprintf(told, sizeof told, " %.1024s: %s\n", name, strerror(ENAMETOOLONG));
+        snprintf(line, sizeof line, "server: cannot read %s: %s\n", name, strerror(ENAMETOOLONG));
         snprintf(long_options, sizeof long_options, LOOPBACK "-u %s", name);
-        CHECK(is_refused((struct setup){.options = long_options}, 1, told));
-        CHECK(is_refused((struct setup){.options = name}, 2, "only options are taken"));
+        CHECK(is_refused((struct setup){.options = long_options}, 1, line));
+        snprintf(line, sizeof line, "server: %s: unexpected argument", name);
+        CHECK(is_refused((struct setup){.options = name}, 2, line));
     }
-    TEST("a port can be served again as soon as a server has ended") {
+    TEST("a port can be used again as soon as a server has ended") {
         struct child first = start(LOOPBACK);
         struct client client = dial(&first);
         CHECK(ask(&client, LOGIN) == 200);
@@ -189,19 +245,23 @@ static void test_failed_start(void) {
         CHECK(stop(&second, SIGTERM) == 0);
         hang_up(&client);
     }
-    TEST("a server without standard descriptors gives their numbers to no socket") {
-        check_closed(path_of("closed"));
+    TEST("no socket gets the number of a standard descriptor that is closed") {
+        check_no_fds(path_of("closed"));
     }
-    TEST("a server whose output nobody reads serves all the same, and -h is no error") {
-        check_unread(path_of("mute"));
-        struct child child = start_as((struct setup){.options = "-h", .unread = true});
+    TEST("a server whose standard output is a broken pipe serves all the same, and -h ends with "
+         "status 0") {
+        check_broken_stdout(path_of("broken"));
+        struct child child = start_as((struct setup){.options = "-h", .broken_stdout = true});
         CHECK(wait_for_end(&child) == 0);
+    }
+    TEST("a terminal that was stopped does not hold up the end, and gets no \"Done\"") {
+        check_stopped_terminal(path_of("terminal"));
     }
 }
 
-/* ---- The file of users ---- */
+/* ---- The users file ---- */
 
-/* Writes a file of users that its owner alone may read, and the options that name it. */
+/* Writes a users file that only its owner may access. Returns the options that name it. */
 static const char *write_users(const char *text) {
     static char options[200];
     const char *path = path_of("users");
@@ -255,16 +315,16 @@ static const struct {
     {FOO, 401},
 };
 
-/* A second line is what is wrong; the first is a good one. */
+/* The first line of the file is valid; these follow it. */
 static const struct {
     const char *line, *why;
 } bad_users[] = {
-    {"nobody\n", "users:2: "},
+    {"nobody\n", "users:2: expected name:password"},
     {"x", "users:2: "},
     {":password\n", "users:2: "},
     {"name:\n", "users:2: "},
     {"name:\r\n", "users:2: "},
-    {"ann:other\n", "users:2: this name has a line already"},
+    {"ann:other\n", "users:2: this name exists already"},
     {"# not the second\n\nname:\n", "users:4: "},
     {"#\n#\nname:\n", "users:4: "},
     {LONGEST "5:password\n", "users:2: "},
@@ -276,15 +336,15 @@ static const struct {
 
 static void test_users(void) {
     char id[41];
-    TEST("-u: a user a line, name:password; comments and empty lines do not count") {
+    TEST("-u: each line is name:password; comments and blank lines are ignored") {
         struct child child = start(write_users(good_users));
         for (size_t i = 0; i < COUNT(logins); i++)
             CHECK_CASE(log_in(&child, logins[i].credentials, id) == logins[i].status,
                        logins[i].credentials);
         CHECK(stop(&child, SIGTERM) == 0);
-        CHECK(!strstr(child.complaints, "secret"));
+        CHECK(!strstr(child.stderr_text, "secret"));
     }
-    TEST("a name is greeted as it is, in ASCII") {
+    TEST("the greeting contains the name, in ASCII") {
         struct child child = start(write_users(good_users));
         struct client client = dial(&child);
         char request[200];
@@ -298,26 +358,9 @@ static void test_users(void) {
     }
 }
 
-static void check_piped_users(void) {
-    char id[41];
-    const char *options = write_users("");
-    unlink(path_of("users"));
-    CHECK(mkfifo(path_of("users"), 0600) == 0);
-    pid_t writer = fork();
-    if (writer == 0) {
-        int fd = open(path_of("users"), O_WRONLY);
-        _exit(write(fd, "ann:secret\n", 11) != 11);
-    }
-    struct child child = start(options);
-    CHECK(!child.serves || log_in(&child, LOGIN_AS("ann", "secret"), id) == 200);
-    CHECK(child.serves ? stop(&child, SIGTERM) == 0 : wait_for_end(&child) == 1);
-    kill(writer, SIGKILL);
-    waitpid(writer, NULL, 0);
-}
-
 static void test_bad_users(void) {
     char text[2048];
-    TEST("-u: a bad line ends with status 1, and is named by file and number") {
+    TEST("-u: an invalid line ends with status 1, and its file and number are printed") {
         for (size_t i = 0; i < COUNT(bad_users); i++) {
             snprintf(text, sizeof text, "ann:secret\n%s", bad_users[i].line);
             CHECK_CASE(
@@ -325,7 +368,7 @@ static void test_bad_users(void) {
                 bad_users[i].line);
         }
     }
-    TEST("-u: a file that others may read is refused") {
+    TEST("-u: a file that others may access is refused") {
         static const mode_t modes[] = {0640, 0604, 0620, 0602, 0610};
         for (size_t i = 0; i < COUNT(modes); i++) {
             const char *options = write_users("ann:secret\n");
@@ -333,42 +376,50 @@ static void test_bad_users(void) {
             CHECK(is_refused((struct setup){.options = options}, 1, path_of("users")));
         }
     }
-    TEST("-u: a file without a user is refused, as nobody could log in") {
+    TEST("-u: a file without a user is refused") {
         static const char *const files[] = {"", "\n", "# ann:secret\n\n"};
         for (size_t i = 0; i < COUNT(files); i++)
-            CHECK_CASE(
-                is_refused((struct setup){.options = write_users(files[i])}, 1, "users: no user"),
-                files[i]);
+            CHECK_CASE(is_refused((struct setup){.options = write_users(files[i])}, 1,
+                                  "users: there are no users in it"),
+                       files[i]);
     }
-    TEST("-u: a FIFO is refused at once, whoever may or may not write into it") {
-        const char *options = write_users("");
+    TEST("-u: a FIFO is refused at once, whether a process writes to it or not") {
+        struct setup setup = {.options = write_users("")};
         unlink(path_of("users"));
         CHECK(mkfifo(path_of("users"), 0600) == 0);
-        CHECK(is_refused((struct setup){.options = options}, 1, "this is no ordinary file"));
+        CHECK(is_refused(setup, 1, "not a regular file"));
+        int fifo = open(path_of("users"), O_RDWR); /* does not wait for the other side */
+        CHECK(write(fifo, "ann:secret\n", 11) == 11);
+        CHECK(is_refused(setup, 1, "not a regular file"));
+        close(fifo);
         unlink(path_of("users"));
-    }
-    TEST("-u: users who come through a pipe are read, or refused; never are they missing") {
-        check_piped_users();
     }
 }
 
-/* ---- Sessions and logins; seconds are real ones here ---- */
+/* ---- Sessions and logins; their seconds are real ones ---- */
 
-/* Sleeps until `ms` after `since`. Returns whether that is kept, give or take a quarter second. */
+/* Sleeps until `ms` after `since`. Returns false if it is more than 250 ms later by then. */
 static bool sleep_until(int64_t since, int64_t ms) {
     int64_t left = since + ms - read_clock();
     if (left > 0) pause_ms((long)left);
     return read_clock() - since < ms + 250;
 }
 
-static void check_endings(void) {
+/* What must be alive is only checked if we are not late. */
+static void check_expiry(void) {
     struct child idle = start(LOOPBACK "-i 1 -l 0"), old = start(LOOPBACK "-i 0 -l 1");
     char used[41], unused[41], aged[41];
-    CHECK(log_in(&idle, FOO, used) == 200 && log_in(&idle, FOO, unused) == 200);
-    CHECK(log_in(&old, FOO, aged) == 200);
-    int64_t since = read_clock();
-    if (sleep_until(since, 600)) CHECK(visit(&idle, used) == 200 && visit(&old, aged) == 200);
-    if (sleep_until(since, 1200)) CHECK(visit(&idle, used) == 200);
+    CHECK(log_in(&idle, FOO, unused) == 200);
+    int64_t since = read_clock(); /* all sessions are younger, except `unused` */
+    CHECK(log_in(&idle, FOO, used) == 200 && log_in(&old, FOO, aged) == 200);
+    if (sleep_until(since, 600)) {
+        int used_status = visit(&idle, used), aged_status = visit(&old, aged);
+        if (read_clock() - since < 1000) CHECK(used_status == 200 && aged_status == 200);
+    }
+    int64_t used_at = read_clock();
+    sleep_until(since, 1200);
+    int status = visit(&idle, used);
+    if (read_clock() - used_at < 1000) CHECK(status == 200);
     CHECK(visit(&idle, unused) == 401);
     CHECK(visit(&old, aged) == 401);
     sleep_until(read_clock(), 1100);
@@ -376,8 +427,11 @@ static void check_endings(void) {
     CHECK(stop(&idle, SIGTERM) == 0 && stop(&old, SIGTERM) == 0);
 }
 
-/* "foo" has failed three times, and so has a name that nobody has: they get the same answers. */
-static void check_slowing(void) {
+/* Returns whether a second has not passed yet. */
+static bool is_within_a_second(int64_t since) { return read_clock() - since < 1000; }
+
+/* "foo" has failed three times, and so has a name that does not exist: they get the same responses. */
+static void check_delay(void) {
     static const char wrong_foo[] = LOGIN_AS("foo", "no"), unknown[] = LOGIN_AS("bar", "no");
     char options[300], id[41], alive[41];
     snprintf(options, sizeof options, "%s -b 3", write_users("foo:foo\nann:ann\n"));
@@ -387,10 +441,10 @@ static void check_slowing(void) {
     for (int i = 0; i < 3; i++) CHECK(log_in(&child, wrong_foo, id) == 401);
     for (int i = 0; i < 3; i++) CHECK(log_in(&child, unknown, id) == 401);
     struct client client = dial(&child);
-    int status = ask(&client, LOGIN);
-    if (sleep_until(since, 0)) {
+    int status = ask(&client, LOGIN), unknown_status = log_in(&child, unknown, id);
+    if (is_within_a_second(since)) {
         CHECK(status == 429 && has_line(&client, "Retry-After: 1\r\n"));
-        CHECK(log_in(&child, unknown, id) == 429);
+        CHECK(unknown_status == 429);
     }
     CHECK(log_in(&child, LOGIN_AS("ann", "ann"), id) == 200);
     CHECK(visit(&child, alive) == 200);
@@ -402,7 +456,7 @@ static void check_slowing(void) {
 }
 
 static void test_sessions(void) {
-    TEST("-S marks the cookie Secure, when it is set and when it is cleared") {
+    TEST("-S marks the cookie Secure, both when it is set and when it is deleted") {
         struct child child = start(LOOPBACK "-S");
         struct client client = dial(&child);
         CHECK(ask(&client, LOGIN) == 200);
@@ -414,11 +468,13 @@ static void test_sessions(void) {
         hang_up(&client);
         CHECK(stop(&child, SIGTERM) == 0);
     }
-    TEST("-i ends a session that is not used, and -l any, in their time") { check_endings(); }
-    TEST("-b slows a name down that fails in a row, known or not, and nobody else") {
-        check_slowing();
+    TEST("-i ends a session that is not used, and -l every session, when their time is over") {
+        check_expiry();
     }
-    TEST("-b 0 slows nobody down") {
+    TEST("-b: a name must wait after failed logins in a row, known or not; other names need not") {
+        check_delay();
+    }
+    TEST("-b 0: no name must wait") {
         struct child child = start(LOOPBACK "-b 0");
         char id[41];
         int refused = 0;
@@ -426,7 +482,7 @@ static void test_sessions(void) {
         CHECK(refused == 30 && log_in(&child, FOO, id) == 200);
         CHECK(stop(&child, SIGTERM) == 0);
     }
-    TEST("without -b ten failures in a row slow a name down, and nine do not") {
+    TEST("without -b a name must wait after ten failures in a row, but not after nine") {
         struct child child = start(LOOPBACK);
         char id[41];
         int64_t since = read_clock();
@@ -434,10 +490,10 @@ static void test_sessions(void) {
         CHECK(log_in(&child, FOO, id) == 200);
         for (int i = 0; i < 10; i++) CHECK(log_in(&child, LOGIN_AS("foo", "no"), id) == 401);
         int status = log_in(&child, FOO, id);
-        if (sleep_until(since, 0)) CHECK(status == 429);
+        if (is_within_a_second(since)) CHECK(status == 429);
         CHECK(stop(&child, SIGTERM) == 0);
     }
-    TEST("-s: a user's share of sessions is used by the latest of them") {
+    TEST("-s: each user has a share of the sessions, and keeps the latest of theirs") {
         char options[300], ids[4][41];
         snprintf(options, sizeof options, "%s -s 4", write_users("ann:ann\nfoo:foo\n"));
         struct child child = start(options);
@@ -449,14 +505,115 @@ static void test_sessions(void) {
     }
 }
 
+/* ---- Echo ---- */
+
+#define SELECT_USER(name)                                                                          \
+    "SELECT * FROM users WHERE username = ? AND password = '***' LIMIT 1  ['" name "']\n"
+#define INSERT_USER(name)  "INSERT INTO users (username, password) VALUES (?, '***')  ['" name "']\n"
+#define SELECT_SESSION(id) "SELECT * FROM user_sessions WHERE session_id = ? LIMIT 1  ['" id "']\n"
+#define UPDATE_SESSION                                                                             \
+    "UPDATE user_sessions SET last_used_at = CURRENT_TIMESTAMP WHERE session_id = ?  ['<id>']\n"
+
+/* What each request echoes. <id> stands for the id of the session of the first login. */
+static const struct {
+    const char *line, *fields, *body;
+    int status;
+    const char *statements;
+} echoed[] = {
+    {"POST /login", "", LOGIN_AS("ann", "secret"), 200,
+     SELECT_USER("ann") "INSERT INTO user_sessions (session_id) VALUES (?)  ['<id>']\n"},
+    {"POST /login", "", LOGIN_AS("ann", "secreT"), 401, SELECT_USER("ann")},
+    {"POST /login", "", LOGIN_AS("a'\\n\\\"\\u00e4", "secret"), 401,
+     SELECT_USER("a'\\x0a\\x22\\xc3\\xa4")},
+    {"POST /login", "", "secret", 400, ""},
+    {"GET /home", "Cookie: session_id=%s\r\n", NULL, 200, SELECT_SESSION("<id>") UPDATE_SESSION},
+    {"GET /home", "Cookie: session_id=x\r\n", NULL, 401, SELECT_SESSION("x")},
+    {"GET /home", "", NULL, 401, ""},
+    {"POST /logout", "Cookie: session_id=%s\r\n", NULL, 200,
+     SELECT_SESSION("<id>") "DELETE FROM user_sessions WHERE session_id = ?  ['<id>']\n"},
+    {"POST /logout", "Cookie: session_id=%s\r\n", NULL, 200, SELECT_SESSION("<id>")},
+    {"POST /logout", "Cookie: session_id=DELETED\r\n", NULL, 200, ""},
+};
+
+static int send_echoed(const struct child *child, size_t i, char id[41]) {
+    char format[200], request[300], unused[41];
+    if (echoed[i].body) return log_in(child, echoed[i].body, i == 0 ? id : unused);
+    snprintf(format, sizeof format, "%s HTTP/1.1\r\n" HOST "%s\r\n", echoed[i].line,
+             echoed[i].fields);
+    const char *mark = strstr(format, "%s");
+    int before = mark ? (int)(mark - format) : (int)strlen(format);
+    snprintf(request, sizeof request, "%.*s%s%s", before, format, mark ? id : "",
+             mark ? mark + 2 : "");
+    return ask_once(child, request);
+}
+
+/* Removes the lines that are not statements. */
+static void keep_statements(char *text) {
+    while (*text) {
+        char *next = strchr(text, '\n') + 1;
+        if (strncmp(text, "127.0.0.1 - - [", 15) == 0)
+            memmove(text, next, strlen(next) + 1);
+        else
+            text = next;
+    }
+}
+
+static void check_echo(bool quiet) {
+    char options[300], id[41], want[4096] = INSERT_USER("ann") INSERT_USER("b\\xc3\\xb6b");
+    snprintf(options, sizeof options, "%s -e%s",
+             write_users("ann:secret\nb\xc3\xb6"
+                         "b:secret\n"),
+             quiet ? " -q" : "");
+    struct child child = start(options);
+    CHECK(strcmp(stderr_of(&child), want) == 0);
+    for (size_t i = 0; i < COUNT(echoed); i++) {
+        CHECK_CASE(send_echoed(&child, i, id) == echoed[i].status, echoed[i].line);
+        strcat(want, echoed[i].statements);
+    }
+    CHECK(stop(&child, SIGTERM) == 0);
+    CHECK(!strstr(child.stderr_text, "secre"));
+    hide_ids(child.stderr_text);
+    if (!quiet) keep_statements(child.stderr_text);
+    CHECK(strcmp(child.stderr_text, want) == 0);
+}
+
+#define MANY_USERS 500
+
+/* The statements of the start are more than the buffer of the log holds. */
+static void check_long_echo(void) {
+    static char users[MANY_USERS * 8], options[300], want[MANY_USERS * 100];
+    for (int i = 0; i < MANY_USERS; i++) {
+        sprintf(users + strlen(users), "%04d:x\n", i);
+        sprintf(want + strlen(want),
+                "INSERT INTO users (username, password) VALUES (?, '***')  ['%04d']\n", i);
+    }
+    snprintf(options, sizeof options, "%s -e", write_users(users));
+    struct child child = start(options);
+    CHECK(stop(&child, SIGTERM) == 0);
+    CHECK(strcmp(child.stderr_text, want) == 0);
+}
+
+static void test_echo(void) {
+    TEST("-e logs the SQL statement of each operation with its parameter, never with a password") {
+        check_echo(false);
+    }
+    TEST("-e logs the statements with -q too, and nothing else then") { check_echo(true); }
+    TEST("-e logs the statement of each user at the start") { check_long_echo(); }
+    TEST("without -e no statement is logged") {
+        struct child child = start(LOOPBACK);
+        CHECK(ask_once(&child, LOGIN) == 200 && stop(&child, SIGTERM) == 0);
+        CHECK(!strstr(child.stderr_text, "SELECT") && !strstr(child.stderr_text, "INSERT"));
+    }
+}
+
 /* ---- What it listens on ---- */
 
 static void check_path(const char *path) {
-    char options[300], said[300];
+    char options[300], serving[300];
     snprintf(options, sizeof options, "-a %s", path);
-    snprintf(said, sizeof said, "Serving on %s...\n", path);
+    snprintf(serving, sizeof serving, "Serving on %s...\n", path);
     struct child child = start(options);
-    CHECK(strstr(child.said, said));
+    CHECK(strstr(child.stdout_text, serving));
     struct client client = dial_path(path);
     CHECK(ask(&client, LOGIN) == 200);
     hang_up(&client);
@@ -465,11 +622,11 @@ static void check_path(const char *path) {
     CHECK(ask(&client, LOGIN) == 200);
     hang_up(&client);
     CHECK(stop(&child, SIGTERM) == 0);
-    CHECK(strncmp(child.complaints, "unix - - [", 10) == 0);
+    CHECK(strncmp(child.stderr_text, "unix - - [", 10) == 0);
     CHECK(access(path, F_OK) < 0);
 }
 
-/* Another server takes the path, and the first one stops: the other's file stays. */
+/* A second server takes over the path, and then the first one stops. */
 static void check_path_taken(const char *path) {
     char options[300];
     snprintf(options, sizeof options, "-a %s", path);
@@ -483,19 +640,19 @@ static void check_path_taken(const char *path) {
     CHECK(stop(&second, SIGTERM) == 0 && access(path, F_OK) < 0);
 }
 
-/* Many slashes count as one, so any path can be made longer with them. */
+/* Several slashes count as one, so a path can be made longer with them. */
 static void check_long_path(void) {
     char slashes[sizeof((struct sockaddr_un *)0)->sun_path] = "", options[1024];
-    const char *path = path_of("long"); /* begins with one */
+    const char *path = path_of("long"); /* begins with a slash */
     memset(slashes, '/', sizeof slashes - strlen(path) - 1);
     snprintf(options, sizeof options, "-a %s%s", slashes, path);
     struct child child = start(options);
     CHECK(child.serves && stop(&child, SIGTERM) == 0);
     snprintf(options, sizeof options, "-a /%s%s", slashes, path);
-    CHECK(is_refused((struct setup){.options = options}, 2, "-a: takes"));
+    CHECK(is_refused((struct setup){.options = options}, 2, "-a: expected"));
 }
 
-/* A socket at `path`, or at any port of the loopback address, that listens. */
+/* Returns a socket that listens on `path` or, if it is NULL, on a port of the loopback address. */
 static int listen_on(const char *path, int *port) {
     struct sockaddr_un un = {.sun_family = AF_UNIX};
     struct sockaddr_in in = loopback(0);
@@ -508,7 +665,7 @@ static int listen_on(const char *path, int *port) {
     return fd;
 }
 
-static void check_hand_over(void) {
+static void check_activation(void) {
     int port = 0, fd = listen_on(NULL, &port);
     struct child child = start_as((struct setup){.options = "-p 1", .listener = fd});
     CHECK(child.port == port);
@@ -517,13 +674,13 @@ static void check_hand_over(void) {
     CHECK(stop(&child, SIGTERM) == 0);
 
     fd = listen_on(NULL, &port);
-    child = start_as((struct setup){.options = LOOPBACK, .listener = fd, .told = getpid()});
+    child = start_as((struct setup){.options = LOOPBACK, .listener = fd, .listen_pid = getpid()});
     CHECK(child.serves && child.port != port);
     CHECK(stop(&child, SIGTERM) == 0);
     close(fd);
 }
 
-static void check_path_handed_over(const char *path) {
+static void check_inherited_path(const char *path) {
     int fd = listen_on(path, NULL);
     for (int i = 0; i < 2; i++) {
         struct child child = start_as((struct setup){.options = "-p 1", .listener = fd});
@@ -536,34 +693,32 @@ static void check_path_handed_over(const char *path) {
     close(fd);
 }
 
-/* Whether the first line of the log begins with this address, in any of the forms it can take. */
-static bool is_logged_from(const struct child *child, const char *address) {
-    struct in6_addr want, seen;
-    char text[64] = "";
-    sscanf(child->complaints, "%63s", text);
-    return inet_pton(AF_INET6, address, &want) == 1 && inet_pton(AF_INET6, text, &seen) == 1 &&
-           memcmp(&want, &seen, sizeof want) == 0;
-}
+/* How an address is written in "Serving on" and, if a client can connect from it, in the log. */
+static const struct {
+    const char *option, *serving, *client, *logged;
+} ipv6[] = {
+    {"::1", "[::1]", "::1", "::1"},
+    {"0:0:0:0:0:0:0:1", "[::1]", "::1", "::1"},
+    {"::", "[::]", "::1", "::1"},
+    {"::", "[::]", "::ffff:127.0.0.1", "127.0.0.1"},
+    {"::ffff:127.0.0.1", "127.0.0.1", "::ffff:127.0.0.1", "127.0.0.1"},
+};
 
-static void check_ipv6(void) {
-    struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
-    char said[100];
-    struct child child = start("-a ::1 -p 0");
-    snprintf(said, sizeof said, "Serving on [::1]:%d...\n", child.port);
-    CHECK(strstr(child.said, said));
+static void check_ipv6(size_t i) {
+    struct sockaddr_in6 address = {.sin6_family = AF_INET6};
+    char options[100], serving[100], logged[100];
+    snprintf(options, sizeof options, "-a %s -p 0", ipv6[i].option);
+    struct child child = start(options);
+    snprintf(serving, sizeof serving, "Serving on %s:%d...\n", ipv6[i].serving, child.port);
+    CHECK_CASE(strstr(child.stdout_text, serving), ipv6[i].option);
+    inet_pton(AF_INET6, ipv6[i].client, &address.sin6_addr);
     address.sin6_port = htons((uint16_t)child.port);
-    struct client client = dial_address(&address, sizeof address, 0);
-    CHECK(ask(&client, LOGIN) == 200);
+    struct client client = dial_address(&address, sizeof address);
+    CHECK_CASE(ask(&client, LOGIN) == 200, ipv6[i].option);
     hang_up(&client);
-    CHECK(stop(&child, SIGTERM) == 0);
-    CHECK(is_logged_from(&child, "::1"));
-
-    child = start("-a :: -p 0");
-    snprintf(said, sizeof said, "Serving on [::]:%d...\n", child.port);
-    CHECK(strstr(child.said, said));
-    CHECK(ask_once(&child, LOGIN) == 200);
-    CHECK(stop(&child, SIGTERM) == 0);
-    CHECK(strstr(child.complaints, "127.0.0.1 - - ["));
+    CHECK_CASE(stop(&child, SIGTERM) == 0, ipv6[i].option);
+    snprintf(logged, sizeof logged, "%s - - [", ipv6[i].logged);
+    CHECK_CASE(strncmp(child.stderr_text, logged, strlen(logged)) == 0, ipv6[i].option);
 }
 
 static bool has_ipv6(void) {
@@ -575,18 +730,18 @@ static bool has_ipv6(void) {
 }
 
 static void test_listeners(void) {
-    TEST("an address with a slash is the path of a Unix socket, which goes when the server goes") {
+    TEST("an address with a slash is the path of a Unix socket; its file is removed at the end") {
         check_path(path_of("socket"));
     }
-    TEST("the socket that a killed server left behind is taken over") {
+    TEST("the socket file that a killed server left behind is replaced") {
         close(listen_on(path_of("stale"), NULL));
         check_path(path_of("stale"));
     }
-    TEST("the path of a Unix socket may be as long as the system takes") { check_long_path(); }
-    TEST("a stop leaves a socket file on which another server listens by now") {
+    TEST("the path of a Unix socket may be as long as sun_path") { check_long_path(); }
+    TEST("a socket file on which another server listens by now is not removed") {
         check_path_taken(path_of("taken"));
     }
-    TEST("a file that is no socket is left alone") {
+    TEST("a file that is not a socket is not replaced") {
         struct stat status;
         char options[300];
         write_users("ann:secret\n");
@@ -594,34 +749,37 @@ static void test_listeners(void) {
         CHECK(is_refused((struct setup){.options = options}, 1, path_of("users")));
         CHECK(stat(path_of("users"), &status) == 0 && S_ISREG(status.st_mode));
     }
-    TEST("a listening socket that a supervisor hands over is used as it is, by whom it is for") {
-        check_hand_over();
+    TEST("a listening socket that is inherited is used, if LISTEN_PID is the server") {
+        check_activation();
     }
-    TEST("a Unix socket that was handed over stays: it is the supervisor's") {
-        check_path_handed_over(path_of("given"));
+    TEST("the file of a Unix socket that was inherited is not removed") {
+        check_inherited_path(path_of("inherited"));
     }
-    TEST("of several listening sockets that are handed over none is guessed") {
+    TEST("more than one inherited socket is refused with status 1") {
         int port = 0, fd = listen_on(NULL, &port);
-        struct setup two = {.options = LOOPBACK, .listener = fd, .count = "2"};
-        CHECK(is_refused(two, 1, strerror(EINVAL)));
+        struct setup two = {.options = LOOPBACK, .listener = fd, .listen_fds = "2"};
+        CHECK(is_refused(two, 1, "LISTEN_FDS must be 1"));
         close(fd);
     }
-    TEST("what is handed over and does not listen is refused with status 1") {
+    TEST("an inherited descriptor that is not a socket is refused with status 1") {
         int fd = open("/dev/null", O_RDWR);
-        CHECK(is_refused((struct setup){.options = LOOPBACK, .listener = fd}, 1, "in place of"));
+        CHECK(
+            is_refused((struct setup){.options = LOOPBACK, .listener = fd}, 1, strerror(ENOTSOCK)));
         close(fd);
     }
     if (!has_ipv6()) {
-        printf("IPv6 is skipped: this machine has none\n");
+        printf("skipped: this machine has no IPv6\n");
         return;
     }
-    TEST("IPv6 is served, and :: serves IPv4 as well") { check_ipv6(); }
+    TEST("IPv6 addresses are served, and written in their short form; :: serves IPv4 as well") {
+        for (size_t i = 0; i < COUNT(ipv6); i++) check_ipv6(i);
+    }
 }
 
 int main(void) {
     begin_tests();
     struct child first = start(LOOPBACK);
-    TEST("the server starts, and ends when it is told to") {
+    TEST("the server starts, and ends after SIGTERM") {
         CHECK(first.serves);
         CHECK(stop(&first, SIGTERM) == 0);
     }
@@ -631,6 +789,7 @@ int main(void) {
     test_users();
     test_bad_users();
     test_sessions();
+    test_echo();
     test_listeners();
     return test_report();
 }

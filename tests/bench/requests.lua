@@ -1,9 +1,8 @@
--- requests.lua - makes wrk send the requests that a file holds, one after the other.
+-- requests.lua - makes wrk send the requests in a file, one after the other.
 --
 --     wrk ... -s requests.lua URL -- FILE
 --
--- A line of FILE holds one write, with \r and \n spelled out: one request, or several that are
--- pipelined.
+-- A line of FILE is one write, with \r and \n as escapes: one request, or several that are pipelined.
 
 function init(args)
   local writes = {}
@@ -11,7 +10,7 @@ function init(args)
     writes[#writes + 1] = line:gsub("\\r", "\r"):gsub("\\n", "\n")
   end
   if #writes == 1 then
-    wrk.format = function() return writes[1] end -- asked once: this costs wrk nothing afterwards
+    wrk.format = function() return writes[1] end -- called once, so it costs wrk nothing afterwards
     return
   end
   local at = 0

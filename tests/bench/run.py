@@ -1,18 +1,18 @@
 #!/usr/bin/env python3
-"""Measures the server beside the floor and its rivals, and prints what came out.
+"""Measures the server, a baseline and other servers, and prints the results.
 
     python3 tests/bench/run.py [-q]     from the top of the project, with ./server built
                                         (`make bench`, `make bench BENCH=-q`)
-    -q  one round instead of five: rough, in about two minutes
+    -q  each load once instead of five times: rough, in about three minutes
 
-Every load is given to all servers in turn, for a second each, and that for five rounds, so that a
-machine that slows down slows all of them. A figure is the middle one of the rounds, and a ratio is
-the middle one of the rounds' ratios. The server has the first core, the load the last. CPU time is
-all that the server's threads spend, in the kernel and outside of it, divided by the requests.
+Every load is given to one server after the other, for a second each, and that five times, so that a
+machine that slows down slows all of them. A figure is the median of the five, and a ratio is the
+median of the five ratios. The server has the first core, the load the last. CPU time is what all
+threads of the server spend, inside and outside of the kernel, divided by the requests.
 
-Rivals are built where their libraries are found; what is missing is named and left out. It needs
-Linux, wrk, and 10,100 descriptors (ulimit -n). Python is used for this alone. Speed is the
-machine's as much as the server's: a target that is missed is named, and fails nothing.
+The baseline is floor.c. The other servers, in rivals/, are built if their libraries are installed;
+one that is missing is reported and left out. It needs Linux, wrk, and 10,100 descriptors (ulimit -n).
+The speed depends on the machine as well: a goal that is missed is reported, but it is not a failure.
 """
 import atexit
 import contextlib
@@ -32,7 +32,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 QUICK = '-q' in sys.argv[1:]
-ROUNDS, STARTS = (1, 5) if QUICK else (5, 15)
+REPEATS, STARTS = (1, 5) if QUICK else (5, 15)
 IDLE, SESSIONS, USERS = 10000, 1000000, 100000
 ROWS = SESSIONS + SESSIONS // 10  # of user_sessions
 SAMPLE = 10000  # of the sessions or users, for the requests
@@ -42,7 +42,7 @@ SERVER_CORE, LOAD_CORE = CORES[0], CORES[-1]
 os.makedirs('build', exist_ok=True)
 WORK = tempfile.mkdtemp(prefix='bench.', dir='build')
 atexit.register(shutil.rmtree, WORK)
-FLOOR = f'{WORK}/floor PORT'
+BASELINE = f'{WORK}/floor PORT'
 SERVER = './server -q -a 127.0.0.1 -c 12000 -p PORT'
 NAN = float('nan')
 RATE, CPU, MEMORY = 0, 1, 2  # of a measurement: requests a second, microseconds, bytes
@@ -54,15 +54,15 @@ def run(command, core=LOAD_CORE, **options):
                             text=True, **options)
 
 
-def said_by(command):
-    """What a program says until it ends; None where it fails."""
+def output_of(command):
+    """The output of a program, or None if it fails."""
     process = run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    said = process.communicate()[0]
-    return said if process.returncode == 0 else None
+    output = process.communicate()[0]
+    return output if process.returncode == 0 else None
 
 
 def load(server, what, *options):
-    return said_by([f'{WORK}/load', *map(str, options), str(server.port), *what.split()])
+    return output_of([f'{WORK}/load', *map(str, options), str(server.port), *what.split()])
 
 
 def number_in(path, column):
@@ -73,7 +73,7 @@ def number_in(path, column):
 # ---- Servers ----
 
 def take_port(command):
-    """A free port, and the words of the command with it in place of PORT."""
+    """A free port, and the words of the command with this port for PORT."""
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
@@ -83,7 +83,7 @@ def take_port(command):
 
 
 class Server:
-    """A server that runs; `command` names its port as PORT."""
+    """A running server; PORT in `command` stands for its port."""
 
     def __init__(self, command):
         self.port, self.command = take_port(command)
@@ -106,7 +106,7 @@ class Server:
         self.leader.wait()
 
     def processes(self):
-        """Their folders in /proc: its own, and those of its children."""
+        """The folders in /proc of its process and of the children."""
         for pid in filter(str.isdigit, os.listdir('/proc')):
             with contextlib.suppress(OSError):
                 if os.getsid(int(pid)) == self.leader.pid:
@@ -116,40 +116,49 @@ class Server:
         threads = [path for process in self.processes() for path in glob.glob(f'{process}/task/*')]
         return sum(number_in(f'{thread}/schedstat', 0) for thread in threads) / 1e9
 
+    def wakeups(self):
+        """How often its threads have gone to sleep, or were interrupted, so far."""
+        count = 0
+        for process in self.processes():
+            for status in glob.glob(f'{process}/task/*/status'):
+                with open(status) as file:
+                    count += sum(map(int, re.findall(r'ctxt_switches:\s*(\d+)', file.read())))
+        return count
+
     def memory(self):
         pages = sum(number_in(f'{process}/statm', 1) for process in self.processes())
         return pages * resource.getpagesize()
 
     def log_in(self, times):
         """Opens so many sessions, and returns the ids of some of them."""
-        at_once = min(times, 50)
-        load(self, 'login', f'-c{at_once}', f'-n{times // at_once}', f'-o{WORK}/ids')
+        connections = min(times, 50)
+        load(self, 'login', f'-c{connections}', f'-n{times // connections}', f'-o{WORK}/ids')
         with open(f'{WORK}/ids') as file:
-            ids = file.read().split() or ['0' * 40]  # the floor takes any
+            ids = file.read().split() or ['0' * 40]  # the baseline takes any
         return ids[::max(1, len(ids) // SAMPLE)]
 
 
 def build(source, *libraries):
-    """Compiles a program of ours. Returns how it is run, or '' after a word about what is wrong."""
+    """Compiles a program of ours. Returns the command to run it, or '' if that fails."""
     name = os.path.basename(source)[:-len('.c')]
     command = [*os.environ.get('CC', 'cc').split(), '-O2', '-D_POSIX_C_SOURCE=200809L',
                '-o', f'{WORK}/{name}', f'{HERE}/{source}', *libraries]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        print(f'{name} is left out, as it does not build: {done.stderr.splitlines()[0]}')
+        print(f'{name} is left out, because it does not build: {done.stderr.splitlines()[0]}')
     return '' if done.returncode else f'{WORK}/{name} PORT'
 
 
-def find_rivals():
-    rivals = {'nginx': f'nginx -p {WORK} -c PORT.conf',
+def find_others():
+    others = {'nginx': f'nginx -p {WORK} -c PORT.conf',
               'libmicrohttpd': build('rivals/libmicrohttpd.c', '-lmicrohttpd'),
               'libevent': build('rivals/libevent.c', '-levent'),
               'node': f'node {HERE}/rivals/node.js PORT'}
     for name in ('nginx', 'node'):
         if not shutil.which(name):
-            print(f'{name} is left out, as it is not installed')
-            rivals[name] = ''
-    return {name: command for name, command in rivals.items() if command}
+            print(f'{name} is left out, because it is not installed')
+            others[name] = ''
+    return {name: command for name, command in others.items() if command}
 
 
 @contextlib.contextmanager
@@ -162,20 +171,24 @@ def running(commands):
             server.stop()
 
 
-# ---- Loads. Each returns requests and seconds, or None where the server does not stand it. ----
+# ---- Loads. Each returns requests and seconds, or None if the server fails under it. ----
 
-def wrk(server, writes):
+def wrk_command(server, writes, seconds):
     with open(f'{WORK}/writes', 'w') as file:
         file.writelines(text.replace('\r\n', '\\r\\n') + '\n' for text in writes)
-    said = said_by(['wrk', '-t1', '-c64', '-d1s', '-s', f'{HERE}/requests.lua',
-                    f'http://127.0.0.1:{server.port}/', '--', f'{WORK}/writes']) or ''
-    found = re.search(r'([1-9]\d*) requests in ([\d.]+)s', said)
-    return found and 'Non-2xx' not in said and (int(found[1]), float(found[2]))
+    return ['wrk', '-t1', '-c64', f'-d{seconds}s', '-s', f'{HERE}/requests.lua',
+            f'http://127.0.0.1:{server.port}/', '--', f'{WORK}/writes']
 
 
-def ask(server, what, connections):
-    said = load(server, what, f'-c{connections}', '-t1')
-    return said and (int(said.split()[0]), float(said.split()[1]))
+def wrk(server, writes):
+    output = output_of(wrk_command(server, writes, 1)) or ''
+    found = re.search(r'([1-9]\d*) requests in ([\d.]+)s', output)
+    return found and 'Non-2xx' not in output and (int(found[1]), float(found[2]))
+
+
+def send_batches(server, what, connections):
+    output = load(server, what, f'-c{connections}', '-t1')
+    return output and (int(output.split()[0]), float(output.split()[1]))
 
 
 def get(session, fields=''):
@@ -221,79 +234,79 @@ def login_of_many(server):
 
 
 def one(server):
-    return ask(server, 'home', 1)
+    return send_batches(server, 'home', 1)
 
 
-def turns(server):
-    return ask(server, 'turn', 64)
+def logout(server):
+    return send_batches(server, 'logout', 64)
 
 
 # ---- Measuring ----
 
 @contextlib.contextmanager
-def holding(server, connections):
-    """Beside so many connections that are open and idle; whether the server holds them."""
-    if not connections:
+def idle_connections(server, count):
+    """Keeps so many connections open and idle; whether the server keeps them."""
+    if not count:
         yield True
         return
-    holder = run([f'{WORK}/load', f'-c{connections}', str(server.port), 'hold'],
+    holder = run([f'{WORK}/load', f'-c{count}', str(server.port), 'hold'],
                  stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     yield holder.stdout.readline() == 'ready\n'
     holder.communicate()
 
 
 def measure(server, loaded, idle):
-    with holding(server, idle) as held:
+    with idle_connections(server, idle) as kept:
         before = server.cpu()
-        done = held and loaded(server)
-        time.sleep(0.02)  # who sleeps has all its time accounted for
+        done = kept and loaded(server)
+        time.sleep(0.02)  # the time of a process that sleeps is accounted for
         spent = server.cpu() - before
         return done and (done[0] / done[1], spent / done[0] * 1e6, server.memory())
 
 
 def compare(title, servers, loads):
-    """Loads the servers in turn, each with its (load, idle connections). Returns their rounds by
-    their names, without those that do not stand it."""
-    rounds = {name: [] for name in servers}
-    for number in range(ROUNDS):
-        print(f'\r{title}: round {number + 1} of {ROUNDS} ', end='', flush=True)
+    """Loads one server after the other, each with its (load, idle connections). Returns the results
+    by name, without the servers that failed."""
+    results = {name: [] for name in servers}
+    for number in range(REPEATS):
+        print(f'\r{title}: {number + 1} of {REPEATS} ', end='', flush=True)
         for name, server in servers.items():
-            rounds[name].append(measure(server, *loads[name]))
+            results[name].append(measure(server, *loads[name]))
     print()
-    for name in [name for name, done in rounds.items() if not all(done)]:
-        print(f'    {name} is left out, as it does not stand this')
-        del rounds[name]
-    return rounds
+    for name in [name for name, done in results.items() if not all(done)]:
+        print(f'    {name} is left out, because it fails under this load')
+        del results[name]
+    return results
 
 
-# What all servers get: title, load, connections that are idle beside it, and the floor for it.
+# What all servers get: title, load, idle connections in addition, and the baseline for it.
 LOADS = [
-    ('GET /home, 64 connections', home, 0, FLOOR),
-    ('16 requests pipelined', pipelined, 0, FLOOR),
-    ('64 beside 10,000 idle', home, IDLE, FLOOR),
-    ('one connection', one, 0, FLOOR),
-    ('one beside 10,000 idle', one, IDLE, FLOOR),
-    ('a connection a request', closing, 0, FLOOR + ' close'),
+    ('GET /home, 64 connections', home, 0, BASELINE),
+    ('16 requests pipelined', pipelined, 0, BASELINE),
+    ('64 beside 10,000 idle', home, IDLE, BASELINE),
+    ('one connection', one, 0, BASELINE),
+    ('one beside 10,000 idle', one, IDLE, BASELINE),
+    ('one connection per request', closing, 0, BASELINE + ' close'),
     ('POST /login', login, 0, None),
-    ('POST /login and /logout', turns, 0, None),
+    ('POST /login and /logout', logout, 0, None),
 ]
-HOME, PIPELINED, HOME_IDLE, ONE, ONE_IDLE, CLOSING, LOGIN, TURNS = (row[0] for row in LOADS)
+HOME, PIPELINED, HOME_IDLE, ONE, ONE_IDLE, CLOSING, LOGIN, LOGOUT = (row[0] for row in LOADS)
 
 
-def compare_rivals(rivals):
-    """All of them under all loads. Returns the rounds by load and name."""
+def compare_servers(others):
+    """All servers under all loads. Returns the results by load and name."""
     results = {}
-    for title, loaded, idle, floor in LOADS:
-        commands = {'server': SERVER, **({'floor': floor} if floor else {}), **rivals}
-        if not floor:
-            commands.pop('nginx', None)  # it answers with a constant, and logs nobody in
+    for title, loaded, idle, baseline in LOADS:
+        commands = {'server': SERVER, **({'baseline': baseline} if baseline else {}), **others}
+        if not baseline:
+            commands.pop('nginx', None)  # its response is a constant, and it has no login
         with running(commands) as servers:
             results[title] = compare(title, servers, dict.fromkeys(servers, (loaded, idle)))
     return results
 
 
 def compare_ways():
-    """The server beside itself, run in two ways. Returns the rounds by way, as 'one' and 'many'."""
+    """The server in one way and in another. Returns the results by way, as 'one' and 'many'."""
     users = f'{WORK}/users'
     with open(os.open(users, os.O_CREAT | os.O_WRONLY, 0o600), 'w') as file:
         file.writelines(f'user{i}:user{i}\n' for i in range(USERS))
@@ -314,116 +327,146 @@ def compare_ways():
     return results
 
 
-def flooded(server):
-    """The 99th percentile, in ms, of one client's requests while others send without end."""
-    flood = run(['nice', '-n', '19', f'{WORK}/load', '-c64', str(server.port), 'flood'],
-                stderr=subprocess.DEVNULL)
+def p99_beside(server, command, what, *options):
+    """The 99th percentile, in ms, of a client's requests while another program loads the server."""
+    other = run(['nice', '-n', '19', *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     time.sleep(0.5)
-    said = load(server, 'home', '-t2')
-    stands = flood.poll() is None
-    flood.kill()
-    flood.wait()
-    return int(said.split()[3]) / 1e3 if said and stands else NAN
+    output = load(server, what, *options)
+    loaded = other.poll() is None
+    other.kill()
+    other.wait()
+    return int(output.split()[3]) / 1e3 if output and loaded else NAN
 
 
-def starting(command):
-    """From the start to the first answer, in ms."""
+def p99_under_flood(server):
+    return p99_beside(server, [f'{WORK}/load', '-c64', str(server.port), 'flood'], 'home', '-t2')
+
+
+def p99_of_idle(server):
+    """Of clients that are idle between two requests, beside 64 connections and 10,000 idle ones."""
+    command = wrk_command(server, [get(server.sessions[0])], 8)
+    with idle_connections(server, IDLE) as kept:
+        return p99_beside(server, command, 'idle', '-c20', '-p5000', '-t5') if kept else NAN
+
+
+def wakeups_at_rest(server):
+    """A second, after the last timeout of a connection."""
+    time.sleep(17)
+    before = server.wakeups()
+    time.sleep(5)
+    return (server.wakeups() - before) / 5
+
+
+def cpu_at_rest(server):
+    """With 10,000 idle connections, in percent."""
+    with idle_connections(server, IDLE) as kept:
+        time.sleep(1)
+        before = server.cpu()
+        time.sleep(5)
+        return (server.cpu() - before) / 5 * 100 if kept else NAN
+
+
+def startup_time(command):
+    """From the start to the first response, in ms."""
     times = []
     for _ in range(STARTS):
         port, words = take_port(command)
-        times.append(float(said_by([f'{WORK}/load', str(port), 'start', *words]) or NAN))
+        times.append(float(output_of([f'{WORK}/load', str(port), 'start', *words]) or NAN))
     return statistics.median(times)
 
 
-def text_size():
-    return int(said_by(['size', './server']).splitlines()[1].split()[0])
+def measure_others(others):
+    """What is not a load."""
+    commands = {'server': SERVER, 'baseline': BASELINE, **others}
+    single = {'start': {name: startup_time(command) for name, command in commands.items()}}
+    with running(commands) as servers:
+        single['flood'] = {name: p99_under_flood(server) for name, server in servers.items()}
+    with running({'server': SERVER}) as servers:
+        single['idle'] = p99_of_idle(servers['server'])
+        single['cpu'] = cpu_at_rest(servers['server'])
+        single['wakeups'] = wakeups_at_rest(servers['server'])
+    return single
 
 
-# ---- What came out ----
+# ---- Results ----
 
-def middle(rounds, name, column):
-    return statistics.median(each[column] for each in rounds[name]) if name in rounds else NAN
+def median(results, name, column):
+    return statistics.median(each[column] for each in results[name]) if name in results else NAN
 
 
-def ratio(rounds, name, other, column):
-    if name not in rounds or other not in rounds:
+def ratio(results, name, other, column):
+    if name not in results or other not in results:
         return NAN
-    return statistics.median(a[column] / b[column] for a, b in zip(rounds[name], rounds[other]))
+    return statistics.median(a[column] / b[column] for a, b in zip(results[name], results[other]))
 
 
-def targets(results, ways, single):
-    """What is aimed at: its name, what came out, and the bound."""
+def goals(results, ways, single):
+    """Each goal: its name, what was measured, and the limit."""
     def own(load_title, other, column):
         return ratio(results[load_title], 'server', other, column)
 
     def way(name, column):
         return ratio(ways[name], 'many', 'one', column)
 
-    rivals = [name for name in results[HOME] if name not in ('server', 'floor')]
-    best = min((own(HOME, name, RATE) for name in rivals), default=NAN)
-    table = middle(ways['sessions'], 'many', MEMORY) - middle(ways['sessions'], 'one', MEMORY)
-    memory = middle(results[HOME_IDLE], 'server', MEMORY) / 2**20
+    table = median(ways['sessions'], 'many', MEMORY) - median(ways['sessions'], 'one', MEMORY)
+    memory = median(results[HOME_IDLE], 'server', MEMORY) / 2**20
     return [
-        (f'{HOME}: CPU, times the floor', own(HOME, 'floor', CPU), '<=', 1.06),
-        (f'{HOME}: requests/s, times the best rival', best, '>=', 1),
-        (f'{PIPELINED}: requests/s, times the floor', own(PIPELINED, 'floor', RATE), '>=', 0.55),
-        (f'{PIPELINED}: requests/s, times nginx', own(PIPELINED, 'nginx', RATE), '>=', 4),
-        (f'{HOME_IDLE}: requests/s, times those without', way('idle', RATE), '>=', 0.9),
-        (f'{HOME_IDLE}: requests/s, times nginx', own(HOME_IDLE, 'nginx', RATE), '>=', 1),
+        (f'{HOME}: CPU / baseline', own(HOME, 'baseline', CPU), '<=', 1.06),
+        (f'{PIPELINED}: requests/s / nginx', own(PIPELINED, 'nginx', RATE), '>=', 4),
+        (f'{CLOSING}: CPU / nginx', own(CLOSING, 'nginx', CPU), '<=', 1.1),
+        (f'{LOGIN}: CPU / libmicrohttpd', own(LOGIN, 'libmicrohttpd', CPU), '<=', 1),
+        (f'{HOME_IDLE}: requests/s / without them', way('idle', RATE), '>=', 0.9),
         (f'{HOME_IDLE}: memory in all, MB', memory, '<=', 4),
-        (f'{ONE}: CPU, times the floor', own(ONE, 'floor', CPU), '<=', 1.03),
-        (f'{ONE_IDLE}: requests/s, times nginx', own(ONE_IDLE, 'nginx', RATE), '>=', 0.9),
-        (f'{CLOSING}: CPU, times nginx', own(CLOSING, 'nginx', CPU), '<=', 1),
-        (f'{LOGIN}: CPU, times libmicrohttpd', own(LOGIN, 'libmicrohttpd', CPU), '<=', 1),
-        (f'{TURNS}: CPU, times libmicrohttpd', own(TURNS, 'libmicrohttpd', CPU), '<=', 1),
-        ('a million sessions: CPU of GET /home, times one', way('sessions', CPU), '<=', 1.2),
-        ('100,000 users: CPU of POST /login, times one', way('users', CPU), '<=', 1.2),
+        ('request of an idle client beside that: p99, ms', single['idle'], '<=', 60),
+        ('wake-ups a second without a connection', single['wakeups'], '<=', 0),
+        ('CPU at rest with 10,000 idle, %', single['cpu'], '<=', 0.5),
+        ('a million sessions: CPU of GET /home / one session', way('sessions', CPU), '<=', 1.2),
+        ('100,000 users: CPU of POST /login / one user', way('users', CPU), '<=', 1.2),
         ('a row of user_sessions, bytes', table / ROWS, '<=', 128),
-        ('the access log on: CPU, times off', way('log', CPU), '<=', 1.25),
-        ('start to first answer, ms', single['start']['server'], '<=', 5),
-        ('text of the program, KB', text_size() / 1024, '<=', 40),
+        ('with the access log: CPU / without it', way('log', CPU), '<=', 1.25),
+        ('start to first response, ms', single['start']['server'], '<=', 5),
         ('beside 64 that send without end: p99, ms', single['flood']['server'], '<=', 5),
     ]
 
 
 def number(value):
-    """Three digits that count, or whole thousands with a comma."""
+    """Three significant digits, or whole numbers with a comma for thousands."""
     if value != value:
         return '-'
     return f'{value:,.0f}' if value >= 1000 else f'{value:#.3g}'.rstrip('.')
 
 
 def print_bars(results):
-    print('\nRequests a second, CPU time a request, and that as a multiple of the server\'s:')
-    for title, rounds in results.items():
+    print('\nRequests a second, CPU time per request, and that as a multiple of the server\'s:')
+    for title, servers in results.items():
         print(f'\n{title}')
-        most = max(middle(rounds, name, RATE) for name in rounds)
-        for name in rounds:
-            rate, cpu = middle(rounds, name, RATE), middle(rounds, name, CPU)
-            times = ratio(rounds, name, 'server', CPU)
+        fastest = max(median(servers, name, RATE) for name in servers)
+        for name in servers:
+            rate, cpu = median(servers, name, RATE), median(servers, name, CPU)
+            times = ratio(servers, name, 'server', CPU)
             print(f'  {name:14} {rate:10,.0f}/s {cpu:7.2f} us {times:6.2f} x '
-                  f'{"#" * round(30 * rate / most)}')
+                  f'{"#" * round(30 * rate / fastest)}')
 
 
-def print_tables(results, single, aims):
+def print_tables(results, single, goal_rows):
     """In Markdown, for the README."""
     names = list(results[HOME])
     print(f'\n{time.strftime("%d %B %Y").lstrip("0")}, {machine()}. '
-          'Made by `make bench`.\n\nRequests a second (microseconds of CPU a request):\n')
+          'Made by `make bench`.\n\nRequests a second (microseconds of CPU per request):\n')
     print('| |', ' | '.join(names), '|\n|---|' + '---:|' * len(names))
-    for title, rounds in results.items():
-        cells = [f'{number(middle(rounds, name, RATE))} ({number(middle(rounds, name, CPU))})'
-                 if name in rounds else '-' for name in names]
+    for title, servers in results.items():
+        cells = [f'{number(median(servers, name, RATE))} ({number(median(servers, name, CPU))})'
+                 if name in servers else '-' for name in names]
         print(f'| {title} |', ' | '.join(cells), '|')
-    cells = [number(middle(results[HOME_IDLE], name, MEMORY) / 2**20) for name in names]
+    cells = [number(median(results[HOME_IDLE], name, MEMORY) / 2**20) for name in names]
     print('| memory with 10,000 idle, MB |', ' | '.join(cells), '|')
-    for title, key in (('start to first answer, ms', 'start'),
+    for title, key in (('start to first response, ms', 'start'),
                        ('p99 beside 64 that send without end, ms', 'flood')):
         print(f'| {title} |', ' | '.join(number(single[key][name]) for name in names), '|')
-    print('\n| target | measured | bound | |\n|---|---:|---:|---|')
-    for what, value, sign, bound in aims:
-        met = value <= bound if sign == '<=' else value >= bound
-        print(f'| {what} | {number(value)} | {"at most" if sign == "<=" else "at least"} {bound} |'
+    print('\n| goal | measured | limit | |\n|---|---:|---:|---|')
+    for what, value, sign, limit in goal_rows:
+        met = value <= limit if sign == '<=' else value >= limit
+        print(f'| {what} | {number(value)} | {"at most" if sign == "<=" else "at least"} {limit} |'
               f' {"met" if met else "unknown" if value != value else "**missed**"} |')
 
 
@@ -432,24 +475,24 @@ def machine():
         model = re.search(r'model name\s*: (.*)', file.read())
     return (f'{len(CORES)} cores of {model[1] if model else platform.machine()}, '
             f'{platform.system()} {platform.release().split("-")[0]}, '
-            f'{"one round" if QUICK else f"{ROUNDS} rounds"} of a second')
+            f'a second for each load, {"once" if QUICK else f"{REPEATS} times"}')
 
 
 def write_chart(results, path):
-    """An SVG with one group of bars a load; the longest of a group is its fastest."""
-    colours = {'server': '#1f6feb', 'floor': '#8c959f'}
+    """An SVG with a group of bars for each load; the longest of a group is the fastest server."""
+    colours = {'server': '#1f6feb', 'baseline': '#8c959f'}
     lines, y = [], 10
-    for title, rounds in results.items():
+    for title, servers in results.items():
         y += 26
         lines.append(f'<text x="10" y="{y}" font-weight="bold">{title}</text>')
-        most = max(middle(rounds, name, RATE) for name in rounds)
-        for name in rounds:
-            rate = middle(rounds, name, RATE)
+        fastest = max(median(servers, name, RATE) for name in servers)
+        for name in servers:
+            rate = median(servers, name, RATE)
             y += 18
             lines.append(f'<text x="110" y="{y}" text-anchor="end">{name}</text>'
-                         f'<rect x="116" y="{y - 11}" width="{400 * rate / most:.1f}" height="13" '
+                         f'<rect x="116" y="{y - 11}" width="{400 * rate / fastest:.1f}" height="13" '
                          f'fill="{colours.get(name, "#c8d1dc")}"/>'
-                         f'<text x="{122 + 400 * rate / most:.1f}" y="{y}">{rate:,.0f}/s</text>')
+                         f'<text x="{122 + 400 * rate / fastest:.1f}" y="{y}">{rate:,.0f}/s</text>')
     with open(path, 'w') as file:
         file.write(f'<svg xmlns="http://www.w3.org/2000/svg" width="620" height="{y + 16}" '
                    'font-family="sans-serif" font-size="12">\n<rect width="100%" height="100%" '
@@ -462,18 +505,15 @@ def main():
         sys.exit(f'{IDLE + 100} descriptors are needed; ulimit -n says {limit}')
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     if not shutil.which('wrk'):
-        sys.exit('wrk is needed, and not installed')
+        sys.exit('wrk is needed, but not installed')
     if not build('load.c') or not build('floor.c'):
         sys.exit(1)
-    rivals = find_rivals()
-    results, ways = compare_rivals(rivals), compare_ways()
-    print('start, and a neighbour who floods')
-    commands = {'server': SERVER, 'floor': FLOOR, **rivals}
-    single = {'start': {name: starting(command) for name, command in commands.items()}}
-    with running(commands) as servers:
-        single['flood'] = {name: flooded(server) for name, server in servers.items()}
+    others = find_others()
+    results, ways = compare_servers(others), compare_ways()
+    print('start, flood, idle clients, rest')
+    single = measure_others(others)
     print_bars(results)
-    print_tables(results, single, targets(results, ways, single))
+    print_tables(results, single, goals(results, ways, single))
     write_chart(results, 'build/bench.svg')
     print('\nThe chart is build/bench.svg.')
 

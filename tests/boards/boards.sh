@@ -1,17 +1,16 @@
 #!/bin/sh
-# boards.sh - builds the server for each target in the table `targets` and runs all tests on it.
+# boards.sh - builds the server for each target in the table `targets` and runs its tests.
 #
 #     sh tests/boards/boards.sh [TARGET...]
 #
-# The unit tests run as programs of the target, under an emulator where the machine is another one.
-# The live tests, those made of client.h, are then native programs that start the target's server by
-# way of RUNNER, so that the two ends of a connection differ in byte order and word size. The
-# Makefile builds all in a copy of the sources: build/boards/TARGET, where `said` tells what the
-# tests said.
+# The unit tests run as programs of the target, under an emulator if it is another machine. The live
+# tests, which include client.h, are then native programs that start the target's server with RUNNER.
+# So the two ends of a connection differ in byte order and word size. The Makefile builds everything
+# in a copy of the sources, build/boards/TARGET. Its file `output` holds the output of the tests.
 #
-# One line a target. A target whose compiler or emulator is not installed is named and skipped. Two
-# are worked on at a time.
-# shellcheck disable=SC2086 # lists of rooms and of flags are words
+# Prints one line for each target. A target whose compiler or emulator is not installed is reported
+# and skipped. Two targets are tested at a time.
+# shellcheck disable=SC2086 # lists of tests and of flags are words
 . tests/boards/common.sh
 top=$PWD
 work=build/boards
@@ -26,7 +25,7 @@ copy_sources() { # to FOLDER
     mkdir "$1/run"
 }
 
-# Writes a script for each test program, as tests/run.sh takes programs without arguments.
+# Writes a script for each test program, because tests/run.sh takes programs without arguments.
 write_runs() { # EMULATOR
     live=build
     if [ -n "$1" ]; then live=$top/$work/native/build; fi
@@ -56,24 +55,24 @@ build_and_test() { # BITS COMPILER EMULATOR FLAGS...
     sh tests/run.sh run/*
 }
 
-# Takes a row of the table. The last line of `said` is the target's result.
+# Tests one row of the table. The last line of `output` is its result.
 try_target() { # NAME BITS COMPILER EMULATOR FLAGS...
     name=$1 bits=$2 compiler=$3
     if ! is_installed "$compiler" || ! emulator=$(find_emulator "$4"); then
-        echo "$name: skipped, as $compiler or $4 is not installed"
+        echo "$name: skipped, because $compiler or $4 is not installed"
         return
     fi
     shift 4
     copy_sources "$work/$name"
     (cd "$work/$name" && build_and_test "$bits" "$compiler" "$emulator" "$@") \
-        >"$work/$name/said" 2>&1
-    last=$(tail -n 1 "$work/$name/said")
+        >"$work/$name/output" 2>&1
+    last=$(tail -n 1 "$work/$name/output")
     case $last in
     *' passed, 0 failed') ;;
     [0-9]*' passed, '*' failed')
-        sed -n -e '/^FAIL/{p;n;p;}' -e '/did not come/p' "$work/$name/said" | head -n 20 ;;
+        sed -n -e '/^FAIL/{p;n;p;}' -e '/did not come/p' "$work/$name/output" | head -n 20 ;;
     *)
-        tail -n 5 "$work/$name/said"
+        tail -n 5 "$work/$name/output"
         last='0 passed, 1 failed'
         ;;
     esac
@@ -81,7 +80,7 @@ try_target() { # NAME BITS COMPILER EMULATOR FLAGS...
     echo "$name: $last"
 }
 
-# Every second row, from the first or the second one on.
+# Tests every second row of the table, beginning with the first or the second.
 try_half() {
     targets | awk "NR % 2 == $1" | while read -r row; do
         [ -z "$wanted" ] || case " $wanted " in *" ${row%% *} "*) ;; *) continue ;; esac

@@ -1,12 +1,12 @@
-# common.sh - what the scripts in this folder share. They run from the top folder.
+# common.sh - shared by the scripts in this folder, which run from the top folder.
 # shellcheck shell=sh disable=SC2034
 
-rooms='app server http json db sha1'
-sources='app.c server.c http.c json.c db.c sha1.c'
+modules='app server listen log route http json db sha1 str'
+sources='app.c server.c listen.c log.c route.c http.c json.c db.c sha1.c str.c'
 strict='-pedantic -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wformat=2 -Wvla -Werror'
 passed=0 failed=0
 
-# check SENTENCE COMMAND...: the sentence holds where the command succeeds.
+# check SENTENCE COMMAND...: the sentence is true if the command succeeds.
 check() {
     sentence=$1
     shift
@@ -25,10 +25,10 @@ report() {
 
 is_installed() { command -v "$1" >/dev/null 2>&1; }
 
-# The rows of the table of targets, without its comments.
+# Prints the rows of the table of targets.
 targets() { grep -v '^#' tests/boards/targets; }
 
-# The emulator as it is installed: the table says qemu-arm, some systems qemu-arm-static.
+# Prints the path of an emulator. Some systems call qemu-arm qemu-arm-static.
 find_emulator() {
     case $1 in
     -) ;;

@@ -1,15 +1,16 @@
-/* heap.c - counts what a program has from the heap. It stands in front of the C library by the
- * linker's --wrap=malloc, calloc, realloc and free, and at the program's end writes the most bytes
- * that were held at once to the file that HEAP_COUNT names.
+/* heap.c - measures how much of the heap a program uses. The linker puts these functions in front of
+ * the C library's (--wrap=malloc, calloc, realloc and free). At the end of the program they write the
+ * largest number of bytes that were held at once to the file that HEAP_COUNT names.
  *
- * It counts the bytes that were asked for; what the allocator adds to each piece is the library's.
+ * Only the bytes that were asked for are counted, not what the allocator adds to each piece.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define HEAD 32 /* before each piece stands its size, and alignment is kept */
+#define HEAD 32 /* in front of each piece, for its size; a multiple of every alignment */
 
 void *__real_malloc(size_t size);
 void __real_free(void *piece);
@@ -18,24 +19,24 @@ void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *piece, size_t size);
 void __wrap_free(void *piece);
 
-static size_t held, most;
+static size_t held, max_held;
 
-static void tell(void) {
+static void write_count(void) {
     const char *path = getenv("HEAP_COUNT");
     FILE *file = path ? fopen(path, "w") : NULL;
     if (!file) return;
-    fprintf(file, "%lu\n", (unsigned long)most);
+    fprintf(file, "%lu\n", (unsigned long)max_held);
     fclose(file);
 }
 
 void *__wrap_malloc(size_t size) {
-    static int counts;
-    if (!counts++) atexit(tell);
+    static bool registered;
+    if (!registered) registered = atexit(write_count) == 0;
     char *piece = __real_malloc(size + HEAD);
     if (!piece) return NULL;
     memcpy(piece, &size, sizeof size);
     held += size;
-    if (held > most) most = held;
+    if (held > max_held) max_held = held;
     return piece + HEAD;
 }
 

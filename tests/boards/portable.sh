@@ -1,16 +1,15 @@
 #!/bin/sh
-# portable.sh - proves that the rooms are C99 and POSIX.1-2008, and nothing beside:
+# portable.sh - checks that the sources are C99 and POSIX.1-2008, and nothing else:
 #
-#   - gcc, clang, tcc and musl's compiler take them as C99, C11 and C17 without a warning. With
-#     _POSIX_C_SOURCE=200809L alone an extension would be declared nowhere, in musl's headers at
-#     the least.
+#   - gcc, clang, tcc and musl's compiler compile them as C99, C11 and C17 without a warning. With
+#     only _POSIX_C_SOURCE=200809L, headers such as musl's do not declare an extension.
 #   - Every header, function and constant that they use is listed in the file `names`.
-#   - No #if asks for a system: it may only ask for names that the rooms themselves define.
+#   - No #if tests for a system: it may only test names that the sources themselves define.
 #
 #     CC=cc sh tests/boards/portable.sh
 #
-# A compiler that is not installed is named and skipped.
-# shellcheck disable=SC2086 # lists of rooms and of flags are words
+# A compiler that is not installed is reported and skipped.
+# shellcheck disable=SC2086 # lists of modules and of flags are words
 . tests/boards/common.sh
 work=build/portable
 
@@ -19,8 +18,8 @@ work=build/portable
 compiles() { # COMPILER STANDARD
     flags=$strict
     if [ "$1" = tcc ]; then flags='-Wall -Werror'; fi
-    for room in $rooms; do
-        "$1" $flags -std="$2" -D_POSIX_C_SOURCE=200809L -c -o "$work/$room.o" "$room.c" || return
+    for module in $modules; do
+        "$1" $flags -std="$2" -D_POSIX_C_SOURCE=200809L -c -o "$work/$module.o" "$module.c" || return
     done
 }
 
@@ -31,7 +30,7 @@ try_compilers() {
             continue
         }
         for standard in c99 c11 c17; do
-            check "$compiler takes the rooms as $standard" compiles $compiler $standard
+            check "$compiler compiles the sources as $standard" compiles $compiler $standard
         done
     done
 }
@@ -42,17 +41,18 @@ listed() { # KIND...
     for kind; do sed -n "s/^$kind //p" tests/boards/names; done | tr -s ' ' '\n' | sort -u
 }
 
-# What is in the second list and not in the first, which are sorted, is told.
-nothing_beyond() {
+# Succeeds if every line of the second list is in the first; otherwise prints those that are not. Both
+# are sorted.
+is_subset() {
     beyond=$(comm -13 "$1" "$2")
     [ -z "$beyond" ] || echo "$beyond"
     [ -z "$beyond" ]
 }
 
-# At -O0 and without builtins the objects name what the sources name.
+# At -O0 and without builtins the objects call exactly what the sources call.
 used_functions() {
-    for room in $rooms; do
-        ${CC:-cc} -std=c99 -O0 -fno-builtin -fno-stack-protector -c -o "$work/$room.o" "$room.c"
+    for module in $modules; do
+        ${CC:-cc} -std=c99 -O0 -fno-builtin -fno-stack-protector -c -o "$work/$module.o" "$module.c"
     done
     (
         cd "$work" || exit
@@ -61,7 +61,7 @@ used_functions() {
     )
 }
 
-# The sources without comments and the contents of strings and characters.
+# The sources without comments, and with empty strings and characters.
 bare_sources() {
     for file in *.c *.h; do
         ${CC:-cc} -std=c99 -fpreprocessed -dD -E -P "$file" 2>/dev/null
@@ -70,17 +70,18 @@ bare_sources() {
 
 words() { tr -cs 'A-Za-z0-9_' '\n' | grep '^[A-Za-z_]' | sort -u; }
 
-# Names with capitals that the rooms define, by #define or in an enum.
+# Names with capitals that the sources define: by #define, in an enum, or as a static name.
 own_constants() {
     {
         sed -n 's/^# *define *\([A-Za-z0-9_]*\).*/\1/p' "$work/bare"
         sed -n '/enum[^;()]*{/,/}/p' "$work/bare" | words
+        sed -n 's/^static [a-z0-9_ ]* \([A-Z][A-Z0-9_]*\)[[(].*/\1/p' "$work/bare"
     } | grep '[A-Z]' | grep -v '^_POSIX_C_SOURCE$' | sort -u
 }
 
 used_constants() { grep -v '^# *include' "$work/bare" | words | grep -E '^[A-Z_][A-Z0-9_]+$'; }
 
-asked_for() {
+tested_names() {
     grep -E '^# *(if|ifdef|ifndef|elif)' "$work/bare" | words |
         grep -v -x -e if -e ifdef -e ifndef -e elif -e defined
 }
@@ -95,14 +96,14 @@ check_names() {
     used_functions >"$work/used_functions"
     used_constants | sort -u >"$work/used_constants"
     sed -n 's/^# *include *<\(.*\)>.*/\1/p' ./*.c ./*.h | sort -u >"$work/used_headers"
-    asked_for | sort -u >"$work/asked_for"
+    tested_names | sort -u >"$work/tested_names"
 
-    check 'every header is in the list of names' nothing_beyond "$work/headers" "$work/used_headers"
+    check 'every header is in the list of names' is_subset "$work/headers" "$work/used_headers"
     check 'every function is in the list of names' \
-        nothing_beyond "$work/functions" "$work/used_functions"
+        is_subset "$work/functions" "$work/used_functions"
     check 'every constant is in the list of names' \
-        nothing_beyond "$work/constants" "$work/used_constants"
-    check 'no #if asks for a system' nothing_beyond "$work/own_constants" "$work/asked_for"
+        is_subset "$work/constants" "$work/used_constants"
+    check 'no #if tests for a system' is_subset "$work/own_constants" "$work/tested_names"
 }
 
 LC_ALL=C

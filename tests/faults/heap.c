@@ -1,7 +1,7 @@
-/* heap.c - a heap that counts, in place of libc's: a call of malloc inside libc is seen too.
+/* heap.c - a heap that counts, instead of libc's, so that calls of malloc inside libc are seen too.
  *
- * It gives memory away and never takes it back: a server that allocates at its start alone needs no
- * more. Sanitizers bring a heap of their own; builds with one leave this file out.
+ * Memory is never reused, because a server that allocates only at its start needs no more.
+ * Sanitizers bring a heap of their own; builds with one leave this file out.
  */
 #include "plan.h"
 
@@ -9,18 +9,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROOM  (32 << 20) /* bytes */
-#define ALIGN 16         /* enough for every type */
+#define HEAP_SIZE (32 << 20) /* bytes */
+#define ALIGN     16         /* enough for every type */
 
 static union {
-    char bytes[ROOM];
+    char bytes[HEAP_SIZE];
     long double most_aligned;
 } heap;
 static size_t used;
 
 void *malloc(size_t size) {
     if (allocations) ++*allocations;
-    if (size > ROOM - 2 * ALIGN - used) return NULL;
+    if (size > HEAP_SIZE - 2 * ALIGN - used) return NULL;
     char *at = heap.bytes + used + ALIGN;
     memcpy(at - ALIGN, &size, sizeof size);
     used += (size + 2 * ALIGN - 1) / ALIGN * ALIGN;
@@ -31,7 +31,8 @@ void *malloc(size_t size) {
 void free(void *at) { (void)at; }
 
 void *calloc(size_t count, size_t size) {
-    return size && count > SIZE_MAX / size ? NULL : malloc(count * size); /* unused before: zeros */
+    /* memory that was never used is zero */
+    return size && count > SIZE_MAX / size ? NULL : malloc(count * size);
 }
 
 void *realloc(void *at, size_t size) {

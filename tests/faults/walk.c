@@ -1,8 +1,8 @@
-/* walk.c - a client that walks through all that the server does, one step after another.
+/* walk.c - a client that makes the server do everything that it can do, one step after another.
  *
- * Each step has connections of its own, so the number of steps that go wrong is the number of
- * connections that were lost. One connection stands by through the first steps and must come to no
- * harm by what happens to the others.
+ * Each step has connections of its own, so the number of steps that fail is the number of
+ * connections that were lost. One connection stays open during the first steps, and must not be
+ * harmed by what happens to the others.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "walk.h"
@@ -24,13 +24,13 @@
 
 #define HOST  " HTTP/1.1\r\nHost: a\r\n"
 #define LOGIN "{\"username\": \"foo\", \"password\": \"foo\"}"
-#define MANY  100 /* answers: more than the small buffers of a slow reader take */
-#define FEW   8   /* connections: as many half requests as the server has buffers */
+#define MANY  100 /* responses: more than the small buffers of a slow reader take */
+#define FEW   8   /* connections: fewer partial requests than the server has buffers */
 #define CROWD 20  /* connections: more than the server has places */
 
 struct plan *plan;
-int patience;
-char heard[2048];
+int max_wait;
+char response[2048];
 
 /* ---- A client ---- */
 
@@ -39,7 +39,7 @@ static int socket_to(const char *address, int receive_buffer) {
     struct sockaddr_in *v4 = (struct sockaddr_in *)&to;
     struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&to;
     struct sockaddr_un *un = (struct sockaddr_un *)&to;
-    struct timeval time = {patience / 1000, patience % 1000 * 1000};
+    struct timeval time = {max_wait / 1000, max_wait % 1000 * 1000};
     const char *colon = strrchr(address, ':');
     char host[128] = "";
     if (colon) memcpy(host, address, (size_t)(colon - address));
@@ -85,13 +85,13 @@ static void reset(struct client *c) {
     hang_up(c);
 }
 
-bool say(struct client *c, const char *text) {
+bool send_text(struct client *c, const char *text) {
     size_t len = strlen(text);
     return send(c->fd, text, len, MSG_NOSIGNAL) == (ssize_t)len;
 }
 
-/* The length of the answer at the start of c->in, or 0 where it is not whole. */
-static size_t answer_length(const struct client *c) {
+/* Returns the length of the response at the start of c->in, or 0 if it is incomplete. */
+static size_t response_length(const struct client *c) {
     const char *end = strstr(c->in, "\r\n\r\n"), *length = strstr(c->in, "Content-Length: ");
     if (!end) return 0;
     size_t whole = (size_t)(end - c->in) + 4;
@@ -99,11 +99,13 @@ static size_t answer_length(const struct client *c) {
     return whole <= c->len ? whole : 0;
 }
 
-/* Whether a date stands where it belongs, be it the wrong one. */
-static bool has_date(const char *answer) {
+/* Returns whether the Date field is well-formed. It may be missing if the time has no format. */
+static bool has_date(void) {
     static const char before[] = "\r\nDate: ", example[] = "Sun, 06 Nov 1994 08:49:37 GMT\r";
-    const char *date = strstr(answer, before);
-    if (!date) return false;
+    const char *date = strstr(response, before);
+    if (!date)
+        return plan->injected[CALL_gmtime_r] || plan->injected[CALL_strftime] ||
+               plan->wall_shift > 1LL << 40;
     for (size_t i = 0; i < sizeof example - 1; i++) {
         bool any = example[i] >= '0' && example[i] != ':';
         if (!any && date[sizeof before - 1 + i] != example[i]) return false;
@@ -111,32 +113,32 @@ static bool has_date(const char *answer) {
     return true;
 }
 
-bool hear(struct client *c, int status) {
+bool read_response(struct client *c, int status) {
     size_t len;
-    while ((len = answer_length(c)) == 0) {
+    while ((len = response_length(c)) == 0) {
         ssize_t n = recv(c->fd, c->in + c->len, sizeof c->in - 1 - c->len, 0);
         if (n <= 0) return false;
         c->len += (size_t)n;
         c->in[c->len] = '\0';
     }
-    memcpy(heard, c->in, len);
-    heard[len] = '\0';
-    if (status != 100 && !has_date(heard)) return false;
+    memcpy(response, c->in, len);
+    response[len] = '\0';
+    if (status != 100 && !has_date()) return false;
     c->len -= len;
     memmove(c->in, c->in + len, c->len + 1);
-    return atoi(heard + strlen("HTTP/1.1 ")) == status;
+    return atoi(response + strlen("HTTP/1.1 ")) == status;
 }
 
 bool is_closed(struct client *c) {
     struct pollfd polled = {c->fd, POLLIN, 0};
     char rest[4096];
-    while (poll(&polled, 1, patience) == 1)
+    while (poll(&polled, 1, max_wait) == 1)
         if (recv(c->fd, rest, sizeof rest, 0) <= 0) return true;
     return false;
 }
 
 static bool ask(struct client *c, const char *text, int status) {
-    return say(c, text) && hear(c, status);
+    return send_text(c, text) && read_response(c, status);
 }
 
 bool ask_as(struct client *c, const char *session, const char *line, int status) {
@@ -151,7 +153,7 @@ bool log_in(struct client *c, char session[41]) {
     snprintf(text, sizeof text, "POST /login" HOST "Content-Length: %zu\r\n\r\n%s", strlen(LOGIN),
              LOGIN);
     if (!ask(c, text, 200)) return false;
-    const char *id = strstr(heard, before);
+    const char *id = strstr(response, before);
     snprintf(session, 41, "%s", id ? id + strlen(before) : "");
     return strlen(session) == 40;
 }
@@ -164,196 +166,201 @@ bool is_served(void) {
     return served;
 }
 
-/* Something to do for a server that may be asleep; when it is done, what came before it is too. */
-static bool wake(void) {
+/* Makes a request. When it is handled, everything that was sent before it is handled too. */
+static bool synchronize(void) {
     struct client c = dial();
-    bool well = ask(&c, "GET /" HOST "\r\n", 404);
+    bool success = ask(&c, "GET /" HOST "\r\n", 404);
     hang_up(&c);
-    return well;
+    return success;
 }
 
-/* Puts the clocks forward, by seconds of the server the monotonic one. */
+/* Sets the clocks forward; the monotonic one by seconds of the server. */
 static bool advance(int seconds) {
-    plan->wall_jump += seconds;
-    plan->ahead += seconds * SERVER_SECOND;
-    return wake();
+    plan->wall_shift += seconds;
+    plan->clock_shift += seconds * SERVER_SECOND;
+    return synchronize();
 }
 
 /* ---- The steps ---- */
 
-static struct client standby;
-static char standby_session[41];
+static struct client bystander;
+static char bystander_session[41];
 
-static bool stand_by(void) {
-    standby = dial();
-    return log_in(&standby, standby_session);
+static bool bystander_logs_in(void) {
+    bystander = dial();
+    return log_in(&bystander, bystander_session);
 }
 
-/* Whoever was lost in the step above is not counted twice. */
-static bool still_stands_by(void) {
-    bool well = !*standby_session || ask_as(&standby, standby_session, "GET /home", 200);
-    hang_up(&standby);
-    *standby_session = '\0';
-    return well;
+/* If it was lost already when it logged in, it is not counted twice. */
+static bool bystander_is_served(void) {
+    bool success = !*bystander_session || ask_as(&bystander, bystander_session, "GET /home", 200);
+    hang_up(&bystander);
+    *bystander_session = '\0';
+    return success;
 }
 
 static bool reference(void) {
     char session[41];
     struct client c = dial();
-    bool well = log_in(&c, session) && ask_as(&c, session, "GET /home", 200) &&
-                ask_as(&c, session, "POST /home", 200) &&
-                ask_as(&c, session, "POST /logout", 200) && ask_as(&c, session, "GET /home", 401) &&
-                ask_as(&c, "DELETED", "POST /logout", 200) && strstr(heard, "Not logged in");
+    bool success = log_in(&c, session) && ask_as(&c, session, "GET /home", 200) &&
+                   ask_as(&c, session, "POST /home", 200) &&
+                   ask_as(&c, session, "POST /logout", 200) &&
+                   ask_as(&c, session, "GET /home", 401) &&
+                   ask_as(&c, "DELETED", "POST /logout", 200) && strstr(response, "Not logged in");
     hang_up(&c);
-    return well;
+    return success;
 }
 
 static bool pipelined(void) {
     struct client c = dial();
-    bool well = say(&c, "GET /home" HOST "\r\nPUT /home" HOST "\r\nGET /nowhere" HOST "\r\n") &&
-                hear(&c, 401) && hear(&c, 405) && hear(&c, 404);
+    bool success =
+        send_text(&c, "GET /home" HOST "\r\nPUT /home" HOST "\r\nGET /nowhere" HOST "\r\n") &&
+        read_response(&c, 401) && read_response(&c, 405) && read_response(&c, 404);
     hang_up(&c);
-    return well;
+    return success;
 }
 
 static bool in_pieces(void) {
     struct client c = dial();
-    bool well = say(&c, "POST /logout" HOST "Transfer-Enc") && wake() &&
-                say(&c, "oding: chunked\r\n\r\n3\r\n{") && wake() && say(&c, "  \r\n0\r\n\r\n") &&
-                hear(&c, 200);
+    bool success = send_text(&c, "POST /logout" HOST "Transfer-Enc") && synchronize() &&
+                   send_text(&c, "oding: chunked\r\n\r\n3\r\n{") && synchronize() &&
+                   send_text(&c, "  \r\n0\r\n\r\n") && read_response(&c, 200);
     hang_up(&c);
-    return well;
+    return success;
 }
 
 static bool continued(void) {
     struct client c = dial();
-    bool well =
+    bool success =
         ask(&c, "POST /logout" HOST "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n", 100) &&
         ask(&c, "{}", 200);
     hang_up(&c);
-    return well;
+    return success;
 }
 
 static bool last_request(void) {
     struct client c = dial();
-    bool well = ask(&c, "GET /home" HOST "Connection: close\r\n\r\n", 401) && is_closed(&c);
+    bool success = ask(&c, "GET /home" HOST "Connection: close\r\n\r\n", 401) && is_closed(&c);
     hang_up(&c);
-    return well;
+    return success;
 }
 
 static bool refused(void) {
     struct client c = dial();
-    bool well = ask(&c, "GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400) && say(&c, "what is left") &&
-                is_closed(&c);
+    bool success = ask(&c, "GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400) &&
+                   send_text(&c, "what is left") && is_closed(&c);
     hang_up(&c);
-    return well;
+    return success;
 }
 
 static bool leaves(void) {
     struct client c = dial();
-    bool well = say(&c, "POST /login HTTP") && wake();
+    bool success = send_text(&c, "POST /login HTTP") && synchronize();
     reset(&c);
-    return well;
+    return success;
 }
 
 static bool ask_for_many(struct client *c) {
     static const char request[] = "GET /home" HOST "\r\n";
     char text[MANY * sizeof request] = "";
     for (size_t i = 0; i < MANY; i++) strcpy(text + i * strlen(request), request);
-    return say(c, text);
+    return send_text(c, text);
 }
 
 static bool slow_reader(void) {
     struct client c = dial_slowly();
-    bool well = ask_for_many(&c);
-    for (int i = 0; well && i < MANY; i++) well = hear(&c, 401);
+    bool success = ask_for_many(&c);
+    for (int i = 0; success && i < MANY; i++) success = read_response(&c, 401);
     hang_up(&c);
-    return well;
+    return success;
 }
 
-/* Whether, of many who each begin with `text`, the first gives way and the last is served. */
-static bool crowd(const char *text) {
+/* Many connections send `start`, which may be empty. Returns whether the first of them is evicted,
+ * and the last is served when it sends the rest of its request. */
+static bool crowd(const char *start, const char *rest) {
     struct client c[CROWD];
     struct pollfd first;
-    bool well;
+    bool success;
     int count = 0;
     do {
         c[count] = dial();
-        well = say(&c[count], text) && (count < FEW || wake());
+        success = send_text(&c[count], start) && (count < FEW || synchronize());
         first = (struct pollfd){c[0].fd, POLLIN, 0};
-    } while (++count < CROWD && well && poll(&first, 1, 0) == 0);
-    well = well && is_closed(&c[0]) && ask(&c[count - 1], "GET /home" HOST "\r\n", 401);
+    } while (++count < CROWD && success && poll(&first, 1, 0) == 0);
+    success = success && is_closed(&c[0]) && ask(&c[count - 1], rest, 401);
     while (count-- > 0) hang_up(&c[count]);
-    return well;
+    return success;
 }
 
-static bool table_is_full(void) { return crowd(""); }
+static bool table_is_full(void) { return crowd("", "GET /home" HOST "\r\n"); }
 
-static bool pool_is_empty(void) { return crowd("\r\n"); }
+static bool pool_is_empty(void) { return crowd("GET /home", HOST "\r\n"); }
 
 static bool late(void) {
     struct client c = dial();
-    bool well =
-        say(&c, "GET /home HTTP") && wake() && advance(11) && hear(&c, 408) && is_closed(&c);
+    bool success = send_text(&c, "GET /home HTTP") && synchronize() && advance(11) &&
+                   read_response(&c, 408) && is_closed(&c);
     hang_up(&c);
-    return well;
+    return success;
 }
 
 static bool idle(void) {
     struct client c = dial();
-    bool well = ask(&c, "GET /home" HOST "\r\n", 401) && advance(16) && is_closed(&c);
+    bool success = ask(&c, "GET /home" HOST "\r\n", 401) && advance(16) && is_closed(&c);
     hang_up(&c);
-    return well;
+    return success;
 }
 
 static bool takes_nothing(void) {
     struct client c = dial_slowly();
     struct pollfd polled = {c.fd, POLLIN, 0};
-    bool well = ask_for_many(&c) && poll(&polled, 1, patience) == 1 && advance(11) && is_closed(&c);
+    bool success =
+        ask_for_many(&c) && poll(&polled, 1, max_wait) == 1 && advance(11) && is_closed(&c);
     hang_up(&c);
-    return well;
+    return success;
 }
 
-/* The server's side was shut before, so only our side can tell when it is closed altogether. */
+/* The server has shut down its side already, so sending fails once it closes the connection. */
 static bool lingers(void) {
     struct client c = dial();
-    bool well = ask(&c, "?\r\n\r\n", 400) && advance(3), gone = false;
-    for (int i = 0; well && !gone && i < patience; i++) gone = !say(&c, "?") || poll(NULL, 0, 1);
+    bool success = ask(&c, "?\r\n\r\n", 400) && advance(3), gone = false;
+    for (int i = 0; success && !gone && i < max_wait; i++)
+        gone = !send_text(&c, "?") || poll(NULL, 0, 1);
     hang_up(&c);
-    return well && gone;
+    return success && gone;
 }
 
-int walk(bool stop_early, char *wrong, size_t room) {
+int run_steps(bool stop_early, char *failed, size_t size) {
     static const struct {
         const char *name;
-        bool (*take)(void);
+        bool (*run)(void);
     } steps[] = {
-        {"who logs in and stands by", stand_by},
+        {"a bystander logs in", bystander_logs_in},
         {"login, greetings and logout", reference},
         {"three requests in one write", pipelined},
         {"a request in pieces", in_pieces},
         {"100 (Continue)", continued},
         {"the last request", last_request},
-        {"what is no request", refused},
-        {"who leaves in the middle", leaves},
+        {"a malformed request", refused},
+        {"a client that leaves in the middle", leaves},
         {"a slow reader", slow_reader},
-        {"who stood by", still_stands_by},
-        {"more half requests than buffers", pool_is_empty},
+        {"the bystander is served", bystander_is_served},
+        {"more partial requests than buffers", pool_is_empty},
         {"more connections than places", table_is_full},
-        {"half a request, 408", late},
-        {"who says nothing", idle},
-        {"who reads nothing", takes_nothing},
-        {"who lingers", lingers},
+        {"a partial request, 408", late},
+        {"an idle client", idle},
+        {"a client that reads nothing", takes_nothing},
+        {"a connection that lingers", lingers},
     };
     int lost = 0;
-    *wrong = '\0';
-    *standby_session = '\0';
+    *failed = '\0';
+    *bystander_session = '\0';
     for (size_t i = 0; i < sizeof steps / sizeof *steps && !(lost && stop_early); i++) {
-        if (steps[i].take()) continue;
+        if (steps[i].run()) continue;
         lost++;
-        snprintf(wrong + strlen(wrong), room - strlen(wrong), "%s%s", lost > 1 ? ", " : "",
+        snprintf(failed + strlen(failed), size - strlen(failed), "%s%s", lost > 1 ? ", " : "",
                  steps[i].name);
     }
-    hang_up(&standby);
+    hang_up(&bystander);
     return lost;
 }

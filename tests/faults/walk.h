@@ -1,4 +1,4 @@
-/* walk.h - a client that walks through all that the server does. See the head of walk.c. */
+/* walk.h - a client that makes the server do everything that it can do. See the head of walk.c. */
 #ifndef WALK_H
 #define WALK_H
 
@@ -7,36 +7,37 @@
 struct client {
     int fd;
     size_t len;    /* bytes in `in` */
-    char in[2048]; /* what has come and was not heard yet */
+    char in[2048]; /* what was received and not read as a response yet */
 };
 
-extern struct plan *plan; /* of the server that is talked to, its address among it */
-extern int patience;      /* ms that an answer may take */
-extern char heard[2048];  /* the latest answer */
+extern struct plan *plan;   /* of the server that the clients connect to; it has its address */
+extern int max_wait;        /* ms that a response may take */
+extern char response[2048]; /* the latest one */
 
-/* Connects. A client with fd -1 is one that could not. */
+/* Connects. The client has fd -1 if that fails. */
 struct client dial(void);
 void hang_up(struct client *c);
 
-bool say(struct client *c, const char *text);
+bool send_text(struct client *c, const char *text);
 
-/* Whether an answer with this status comes next; it is in `heard` then. */
-bool hear(struct client *c, int status);
+/* Reads the next response. Returns whether it has this status and all its parts; it is in
+ * `response` then. */
+bool read_response(struct client *c, int status);
 
-/* Whether the server ends the connection, whatever it says before. */
+/* Returns whether the server closes the connection, after any bytes. */
 bool is_closed(struct client *c);
 
 bool log_in(struct client *c, char session[41]);
 
-/* Sends the request with this method and path and the session's cookie. Whether the answer has this
- * status. */
+/* Sends a request with this method and path, and the cookie of the session. Returns whether the
+ * response has this status. */
 bool ask_as(struct client *c, const char *session, const char *line, int status);
 
 /* Logs in and is greeted, on a connection of its own. */
 bool is_served(void);
 
-/* Takes all steps, or up to the first that goes wrong. Returns how many went otherwise than they
- * should, and adds their names to `wrong`. */
-int walk(bool stop_early, char *wrong, size_t room);
+/* Runs all steps, or up to the first that fails. Returns how many failed, and stores their names in
+ * `failed`. */
+int run_steps(bool stop_early, char *failed, size_t size);
 
 #endif

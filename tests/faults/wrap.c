@@ -1,7 +1,7 @@
-/* wrap.c - stands in for the calls of calls.h in the server under test, by the linker's --wrap.
+/* wrap.c - stand-ins for the calls of calls.h in the server under test, by the linker's --wrap.
  *
- * Each stand-in asks the plan whether to fail, and otherwise makes the real call. Beyond that the
- * clocks can be moved, and recv, send, read and write be held to a few bytes a call.
+ * Each stand-in asks the plan whether to fail, and otherwise makes the real call. In addition, the
+ * clocks can be set forward, and recv, send, read and write can be limited to a few bytes per call.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "plan.h"
@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -27,7 +28,7 @@ int __real_fcntl(int fd, int command, ...);
 int __real_clock_gettime(clockid_t clock, struct timespec *to);
 time_t __real_time(time_t *to);
 
-/* What a sanitizer or gcov does while the program ends is not the server's doing. */
+/* Calls that a sanitizer or gcov makes at exit are not the server's. */
 static bool over;
 static void end_plan(void) { over = true; }
 
@@ -53,12 +54,17 @@ static bool fails(enum call call) {
     return true;
 }
 
-static size_t at_once(size_t len) {
-    size_t most = the_plan()->most;
-    return most && len > most && !over ? most : len;
+static size_t max_moved(size_t len) {
+    size_t max = the_plan()->max_moved;
+    return max && len > max && !over ? max : len;
 }
 
-static size_t to_be_read(size_t len) { return the_plan()->empty ? 0 : at_once(len); }
+static size_t max_read(size_t len) {
+    struct plan *plan = the_plan();
+    bool is_counted = plan->calls[plan->phase][CALL_read] >= plan->first;
+    size_t shortfall = is_counted ? plan->read_shortfall : 0;
+    return len > shortfall ? len - shortfall : 0;
+}
 
 #define CALL(type, name, parameters, arguments, failure, ...)                                      \
     type __real_##name parameters;                                                                 \
@@ -67,7 +73,7 @@ static size_t to_be_read(size_t len) { return the_plan()->empty ? 0 : at_once(le
 #define OWN(...)
 #include "calls.h"
 
-/* The connection's buffer in the kernel is a small one, so that a peer is soon too slow for it. */
+/* The buffer in the kernel is small, so that it is soon full if the client does not read. */
 int __real_accept(int fd, struct sockaddr *address, socklen_t *len);
 int __wrap_accept(int fd, struct sockaddr *address, socklen_t *len);
 int __wrap_accept(int fd, struct sockaddr *address, socklen_t *len) {
@@ -77,7 +83,7 @@ int __wrap_accept(int fd, struct sockaddr *address, socklen_t *len) {
     return accepted;
 }
 
-/* The descriptor is free even where close fails, as it is on most systems. */
+/* The descriptor is free even if close fails, as it is on most systems. */
 int __wrap_close(int fd);
 int __wrap_close(int fd) {
     int result = __real_close(fd);
@@ -90,7 +96,7 @@ int __wrap_fcntl(int fd, int command, ...) {
     va_list list;
     va_start(list, command);
     int flags = command == F_SETFL ? va_arg(list, int) : 0;
-    void *lock = command == F_SETFL ? NULL : va_arg(list, void *); /* gcov's, on its file */
+    void *lock = command == F_SETFL ? NULL : va_arg(list, void *); /* of gcov, on its file */
     va_end(list);
     if (command != F_SETFL) return __real_fcntl(fd, command, lock);
     return fails(CALL_fcntl) ? -1 : __real_fcntl(fd, command, flags);
@@ -105,14 +111,34 @@ int __wrap_open(const char *path, int flags, ...) {
     return fails(CALL_open) ? -1 : __real_open(path, flags, mode);
 }
 
-int __real_poll(struct pollfd polled[], nfds_t count, int timeout);
-int __wrap_poll(struct pollfd polled[], nfds_t count, int timeout);
-int __wrap_poll(struct pollfd polled[], nfds_t count, int timeout) {
-    check_books();
-    return fails(CALL_poll) ? -1 : __real_poll(polled, count, timeout);
+/* Without descriptors poll only waits, which fails with EINTR alone. */
+int __real_poll(struct pollfd pollfds[], nfds_t count, int timeout);
+int __wrap_poll(struct pollfd pollfds[], nfds_t count, int timeout);
+int __wrap_poll(struct pollfd pollfds[], nfds_t count, int timeout) {
+    check_invariants(pollfds);
+    bool can_fail = count > 0 || the_plan()->error == EINTR;
+    return can_fail && fails(CALL_poll) ? -1 : __real_poll(pollfds, count, timeout);
 }
 
-/* A call that fails promises nothing about what it leaves behind. */
+int __wrap_printf(const char *format, ...);
+int __wrap_printf(const char *format, ...) {
+    va_list list;
+    va_start(list, format);
+    int result = fails(CALL_printf) ? -1 : vprintf(format, list);
+    va_end(list);
+    return result;
+}
+
+int __wrap_fprintf(FILE *file, const char *format, ...);
+int __wrap_fprintf(FILE *file, const char *format, ...) {
+    va_list list;
+    va_start(list, format);
+    int result = fails(CALL_fprintf) ? -1 : vfprintf(file, format, list);
+    va_end(list);
+    return result;
+}
+
+/* What a call that fails has written is unspecified. */
 int __wrap_clock_gettime(clockid_t clock, struct timespec *to);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *to) {
     if (fails(CALL_clock_gettime)) {
@@ -120,13 +146,21 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *to) {
         return -1;
     }
     int result = __real_clock_gettime(clock, to);
-    long long ahead = the_plan()->ahead + to->tv_nsec;
-    to->tv_sec += (time_t)(ahead / 1000000000);
-    to->tv_nsec = (long)(ahead % 1000000000);
+    long long ns = the_plan()->clock_shift + to->tv_nsec;
+    to->tv_sec += (time_t)(ns / 1000000000);
+    to->tv_nsec = (long)(ns % 1000000000);
     return result;
 }
 
 time_t __wrap_time(time_t *to);
 time_t __wrap_time(time_t *to) {
-    return fails(CALL_time) ? (time_t)-1 : __real_time(to) + (time_t)the_plan()->wall_jump;
+    return fails(CALL_time) ? (time_t)-1 : __real_time(to) + (time_t)the_plan()->wall_shift;
+}
+
+size_t __real_strftime(char *to, size_t size, const char *format, const struct tm *tm);
+size_t __wrap_strftime(char *to, size_t size, const char *format, const struct tm *tm);
+size_t __wrap_strftime(char *to, size_t size, const char *format, const struct tm *tm) {
+    if (!fails(CALL_strftime)) return __real_strftime(to, size, format, tm);
+    memset(to, 0x55, size);
+    return 0;
 }

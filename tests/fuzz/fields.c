@@ -1,50 +1,50 @@
 /* fields.c - fuzzes the values of Cookie and Content-Length.
  *
- * An input is a byte that says which, and the value. It holds that
- *   - a cookie that comes last is found whatever stands before it, and one that comes first as long
- *     as its name does not come again; a name that nobody wrote is not found;
- *   - a length is digits and nothing else, and as many bytes as it says are the body.
+ * An input is a byte that chooses the field, and its value. It checks that
+ *   - the last cookie of a name is found, whatever precedes it; the first one is found unless its
+ *     name occurs again; and a name that does not occur is not found;
+ *   - a length consists of digits only, and the body has that many bytes.
  */
 #include "fuzz.h"
 
 #define NAME "session_id"
 
 static struct http_request req;
-static char room[HTTP_BUFFER];
+static char storage[HTTP_BUFFER_SIZE + 1]; /* and the sentinel */
 
-/* Parses a request with the field line `name`: `before` `value` `after`, and then zeros. */
+/* Parses a request with the field `name`: `before` `value` `after`, and then zeros. */
 static int parse(struct str name, struct str before, struct str value, struct str after) {
-    struct text text = TEXT(room);
-    text_add(&text, STR("GET / HTTP/1.1\r\nHost: a\r\n"), name, STR(": "), before, value, after);
+    struct text text = {storage, 0, HTTP_BUFFER_SIZE, false};
+    text_put_all(&text, STR("GET / HTTP/1.1\r\nHost: a\r\n"), name, STR(": "), before, value,
+                 after);
     text_put(&text, STR("\r\n\r\n"));
-    memset(room + text.len, '0', sizeof room - text.len);
-    req.progress = (struct http_progress){0};
-    int n = text.cut ? -1 : http_parse(room, sizeof room, &req);
+    memset(storage + text.len, '0', text.cap - text.len);
+    int n = text.truncated ? -1 : http_parse(storage, text.cap, &req);
     HOLDS(n <= 0 || (size_t)n == text.len + req.body.len);
     return n;
 }
 
-static bool names(struct str value) {
+static bool contains_name(struct str value) {
     for (size_t i = 0; i + strlen(NAME) <= value.len; i++)
         if (memcmp(value.s + i, NAME, strlen(NAME)) == 0) return true;
     return false;
 }
 
 static bool finds(const char *value) {
-    return str_equal(http_cookie(&req, STR(NAME)), str_of(value));
+    return str_equal(http_find_cookie(&req, STR(NAME)), str_of(value));
 }
 
 static void check_cookie(struct str value) {
     if (parse(STR("Cookie"), value, STR(""), STR("; " NAME "=a=b")) > 0) HOLDS(finds("a=b"));
     if (parse(STR("Cookie"), value, STR(""), STR("\r\ncookie:" NAME " = a ")) > 0)
         HOLDS(finds("a"));
-    if (names(value)) return;
+    if (contains_name(value)) return;
     if (parse(STR("COOKIE"), STR(NAME "=a;"), value, STR("")) > 0) HOLDS(finds("a"));
     if (parse(STR("Cookie"), STR("x" NAME "=b; " NAME "; "), value, STR("; =" NAME)) > 0)
-        HOLDS(http_cookie(&req, STR(NAME)).s == NULL);
+        HOLDS(http_find_cookie(&req, STR(NAME)).s == NULL);
 }
 
-/* White space around the value is none of it; a NUL in it is no digit. */
+/* Whitespace around the value is not part of it. A NUL is not a digit. */
 static void check_length(struct str value) {
     struct str digits = value;
     size_t length = 0;
@@ -53,14 +53,14 @@ static void check_length(struct str value) {
     bool valid = digits.len > 0;
     for (size_t i = 0; i < digits.len && valid; i++) {
         valid = digits.s[i] >= '0' && digits.s[i] <= '9';
-        if (length < HTTP_BUFFER) length = length * 10 + (size_t)(digits.s[i] & 15);
+        if (length < HTTP_BUFFER_SIZE) length = length * 10 + (size_t)(digits.s[i] & 15);
     }
     int n = parse(STR("Content-Length"), STR(""), value, STR(""));
     if (!valid)
         HOLDS(n < 0);
-    else if (value.len < HTTP_BUFFER / 2 && length < HTTP_BUFFER / 4)
+    else if (value.len < HTTP_BUFFER_SIZE / 2 && length < HTTP_BUFFER_SIZE / 4)
         HOLDS(n > 0 && req.body.len == length);
-    else if (value.len < HTTP_BUFFER / 2 && length >= HTTP_BUFFER)
+    else if (value.len < HTTP_BUFFER_SIZE / 2 && length >= HTTP_BUFFER_SIZE)
         HOLDS(n == -413);
 }
 

@@ -1,19 +1,19 @@
 #!/bin/sh
-# Builds the fuzzers with clang, replays their seeds and all that was ever found, and lets each look
-# for more.
+# Builds the fuzzers with clang, replays their seeds and everything that was ever found, and lets
+# each of them search for more.
 #
 #     tests/fuzz/run.sh [SECONDS [FUZZER...]]
 #
-# A fuzzer looks for 60 seconds where nothing else is said, and with 0 not at all. All run under the
-# address and the undefined-behaviour sanitizer but `memory`, which is `server` again under the
-# memory sanitizer. Nothing is written outside build/fuzz:
+# A fuzzer searches for 60 seconds by default, and with 0 not at all. They run with the address and
+# the undefined-behaviour sanitizer, except `memory`, which is `server` again with the memory
+# sanitizer. Nothing is written outside build/fuzz:
 #
-#     build/fuzz/NAME.log   what the fuzzer NAME said
+#     build/fuzz/NAME.log   the output of the fuzzer NAME
 #     build/fuzz/corpus/    inputs that reach something new; the next run begins with them
 #     build/fuzz/broken/    inputs that break something; build/fuzz/NAME FILE shows it again
 #
-# An input that broke something belongs into tests/fuzz/found, its name beginning with the fuzzer's,
-# when the cause is mended: there it is replayed for ever.
+# After the cause was fixed, an input that broke something belongs into tests/fuzz/found, with a
+# name that begins with the name of the fuzzer. It is replayed in every run.
 cd "$(dirname "$0")/../.." || exit 1
 seconds=${1:-60}
 [ $# -gt 0 ] && shift
@@ -22,17 +22,17 @@ out=build/fuzz passed=0 failed=0
 
 build() { # NAME
     case $1 in
-    server | memory) source=server size=6144 rooms='http.c json.c db.c sha1.c' ;;
-    *) source=$1 size=2048 rooms='http.c json.c' ;; # a small buffer: its end is soon reached
+    server | memory) source=server size=6144 sources='str.c http.c json.c db.c sha1.c route.c' ;;
+    *) source=$1 size=2048 sources='str.c http.c json.c' ;; # a small buffer is soon full
     esac
     case $1 in
     memory) checks=memory ;;
     *) checks=address,undefined ;;
     esac
-    # shellcheck disable=SC2086 # a list of rooms is words
-    "${CLANG:-clang}" -std=c99 -D_POSIX_C_SOURCE=200809L -DHTTP_BUFFER=$size -I. -g -O1 \
+    # shellcheck disable=SC2086 # the list of sources is words
+    "${CLANG:-clang}" -std=c99 -D_POSIX_C_SOURCE=200809L -DHTTP_BUFFER_SIZE=$size -I. -g -O1 \
         -fsanitize=fuzzer,$checks -fno-sanitize-recover=all \
-        -o "$out/$1" "tests/fuzz/$source.c" $rooms >"$out/$1.log" 2>&1
+        -o "$out/$1" "tests/fuzz/$source.c" $sources >"$out/$1.log" 2>&1
 }
 
 replay() { # NAME
@@ -45,7 +45,7 @@ replay() { # NAME
     "$out/$name" "$@" >"$out/$name.log" 2>&1
 }
 
-look() { # NAME
+search() { # NAME
     "$out/$1" -max_total_time="$seconds" -max_len=$((size + 4)) -timeout=10 -print_final_stats=1 \
         -dict=tests/fuzz/dictionary -artifact_prefix="$out/broken/$1-" \
         "$out/corpus/$1" "$out/seeds/$source" >"$out/$1.log" 2>&1
@@ -57,7 +57,7 @@ look() { # NAME
     return $status
 }
 
-# try COMMAND NAME: where it fails the fuzzer's log says why.
+# try COMMAND NAME: runs it; if it fails, the log of the fuzzer contains the reason.
 try() {
     if "$@"; then
         passed=$((passed + 1))
@@ -77,7 +77,7 @@ for name; do
     printf '%-8s' "$name"
     if try build "$name"; then
         try replay "$name"
-        [ "$seconds" -eq 0 ] || try look "$name"
+        [ "$seconds" -eq 0 ] || try search "$name"
     fi
     echo
 done

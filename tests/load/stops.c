@@ -1,23 +1,23 @@
-/* stops.c - the end of a server under load, and the start of the next one.
+/* stops.c - the shutdown of a server under load, and the start of the next one.
  *
  *     SERVER=./server build/load/stops
  *
- * Clients ask without a pause, others are in every state that a connection can be in, and then the
- * server is told to stop, or is killed. What must hold: no answer that began is cut short, the
- * exit status is 0, and another server can serve on the same port at once. It takes twenty
- * seconds, and prints a table `test | figure`.
+ * Clients send requests without a pause, others have connections in every state, and then the server
+ * gets signals, or is killed. No response may be incomplete, the exit status must be 0, and another
+ * server must be able to serve on the same port at once. It takes half a minute, and prints a table
+ * `test | figure`.
  */
 #include "live.h"
 
 #define WORKERS 6
 #define BATCH   5
 
-/* ---- Clients that ask without a pause, until nobody listens any more ---- */
+/* ---- Clients that send requests without a pause, until the server does not listen any more ---- */
 
 struct worker {
     const struct child *server;
     pthread_t thread;
-    size_t answered, halves;
+    size_t responses, incomplete;
 };
 
 static struct worker workers[WORKERS];
@@ -26,13 +26,13 @@ static struct worker workers[WORKERS];
 static void keep_asking(struct worker *worker, struct client *client) {
     int status = 1;
     while (status > 0) {
-        for (int i = 0; i < BATCH; i++) say(client, HOME);
+        for (int i = 0; i < BATCH; i++) send_text(client, HOME);
         for (int i = 0; i < BATCH && status > 0; i++) {
-            status = hear(client);
-            worker->answered += status == 401;
+            status = read_response(client);
+            worker->responses += status == 401;
         }
     }
-    worker->halves += client->len > 0 || status == SILENT;
+    worker->incomplete += client->len > 0 || status == TIMED_OUT;
 }
 
 static void *work(void *argument) {
@@ -52,32 +52,32 @@ static void begin_work(const struct child *server) {
     }
 }
 
-/* Adds what was done to the sums. */
-static void end_work(size_t *answered, size_t *halves) {
+/* Waits for the clients and adds their figures to the sums. */
+static void end_work(size_t *responses, size_t *incomplete) {
     for (int i = 0; i < WORKERS; i++) {
         pthread_join(workers[i].thread, NULL);
-        *answered += workers[i].answered;
-        *halves += workers[i].halves;
+        *responses += workers[i].responses;
+        *incomplete += workers[i].incomplete;
     }
 }
 
-/* ---- Peers in every state. Each says something before the stop, and the rest after it; who says
- * NULL is deaf: asks for much and reads nothing before the stop. ---- */
+/* ---- Peers in every state. Each sends something before the signal, and the rest after it. If `before`
+ * is NULL, it sends many requests and does not read the responses before the signal. ---- */
 
 static const struct peer {
     const char *name, *before, *after;
-    bool hears; /* an answer, before the stop */
-    bool must_be_answered;
+    bool reads; /* a response, before the signal */
+    bool must_be_served;
 } peers[] = {
-    {"nothing has come", "", "", false, false},
-    {"between two requests", HOME, "", true, false},
-    {"half a head", "GET /ho", "me HTTP/1.1\r\n" HOST "\r\n", false, true},
-    {"half a body", "POST /login HTTP/1.1\r\n" HOST "Content-Length: 4\r\n\r\n{", "...", false,
+    {"idle, before the first request", "", "", false, false},
+    {"idle, between two requests", HOME, "", true, false},
+    {"a partial head", "GET /ho", "me HTTP/1.1\r\n" HOST "\r\n", false, true},
+    {"a partial body", "POST /login HTTP/1.1\r\n" HOST "Content-Length: 4\r\n\r\n{", "...", false,
      true},
-    {"half a chunk", "POST /login HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n4\r\n{",
+    {"a partial chunk", "POST /login HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n4\r\n{",
      "...\r\n0\r\n\r\n", false, true},
     {"the connection lingers", "bad\r\n\r\n", "", true, false},
-    {"the answer waits for its reader", NULL, "", false, true},
+    {"unsent output", NULL, "", false, true},
 };
 
 static struct client clients[COUNT(peers)];
@@ -85,27 +85,28 @@ static struct client clients[COUNT(peers)];
 static void begin_peers(const struct child *server) {
     for (size_t i = 0; i < COUNT(peers); i++) {
         const struct peer *peer = &peers[i];
-        clients[i] = peer->before ? dial(server) : (struct client){.fd = dial_deaf(server)};
-        if (peer->before) CHECK_CASE(say(&clients[i], peer->before), peer->name);
-        if (peer->hears) CHECK_CASE(hear(&clients[i]) > 0, peer->name);
+        clients[i] =
+            peer->before ? dial(server) : (struct client){.fd = dial_without_reading(server)};
+        if (peer->before) CHECK_CASE(send_text(&clients[i], peer->before), peer->name);
+        if (peer->reads) CHECK_CASE(read_response(&clients[i]) > 0, peer->name);
     }
 }
 
-/* Everybody does the rest, reads to the end, and has whole answers alone. Returns how many. */
+/* Each sends the rest and reads to the end. All responses must be complete. Returns their number. */
 static size_t end_peers(void) {
-    size_t answered = 0;
+    size_t responses = 0;
     for (size_t i = 0; i < COUNT(peers); i++) {
         const struct peer *peer = &peers[i];
         size_t count = 0;
         int status;
-        say(&clients[i], peer->after);
-        while ((status = hear(&clients[i])) > 0) count++;
+        send_text(&clients[i], peer->after);
+        while ((status = read_response(&clients[i])) > 0) count++;
         CHECK_CASE(status == ENDED, peer->name);
-        CHECK_CASE(count > 0 || !peer->must_be_answered, peer->name);
+        CHECK_CASE(count > 0 || !peer->must_be_served, peer->name);
         hang_up(&clients[i]);
-        answered += count;
+        responses += count;
     }
-    return answered;
+    return responses;
 }
 
 static void drop_peers(void) {
@@ -130,76 +131,84 @@ static void begin(bool busy) {
     pause_ms(50);
 }
 
-/* Lets another server serve on the port of the one that has ended, and stops it. */
+/* Another server serves on the port of the one that has ended. */
 static void start_again(void) {
     start_here(server.port);
     CHECK(ask_once(&server, HOME) == 401);
     CHECK(stop(&server, SIGTERM) == 0);
 }
 
-static bool says_done(void) { return strstr(server.said, "...\nDone\n") != NULL; }
+static bool prints_done(void) { return strstr(server.stdout_text, "...\nDone\n") != NULL; }
+
+/* Each signal starts the same shutdown, however often it comes. */
+static void send_signals(int count) {
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+    for (int i = 0; i < count; i++) {
+        kill(server.pid, numbers[(count + i) % 3]);
+        if (i % 10 == 9) pause_ms(1);
+    }
+}
 
 static void stop_in_every_state(void) {
-    size_t answered = 0, halves = 0, waiting = 0;
+    size_t responses = 0, incomplete = 0, after_signal = 0;
     double longest = 0;
     for (int i = 0; i < 10; i++) {
         begin(true);
         pause_ms(i * 14);
-        double told = now();
-        kill(server.pid, SIGTERM);
+        double began = now();
+        send_signals(i % 2 ? 100 : 1 + i);
         pause_ms(20);
-        waiting += end_peers();
+        after_signal += end_peers();
+        send_signals(i % 2 ? 3 : 0);
         CHECK(wait_for_end(&server) == 0);
-        if (now() - told > longest) longest = now() - told;
-        CHECK(says_done());
-        end_work(&answered, &halves);
+        if (now() - began > longest) longest = now() - began;
+        CHECK(prints_done());
+        end_work(&responses, &incomplete);
     }
-    CHECK(halves == 0);
-    CHECK(answered > 0);
-    SHOW("%zu answers, %zu cut short, %zu after the signal", answered, halves, waiting);
-    SHOW("gone in %.2f s", longest);
+    CHECK(incomplete == 0);
+    CHECK(responses > 0);
+    SHOW("%zu responses, %zu incomplete, %zu after the signal", responses, incomplete,
+         after_signal);
+    SHOW("ended in %.2f s", longest);
 }
 
-/* Tells the server to stop, so often, beside peers who never do the rest. Returns how
- * long it took. */
-static double stop_beside_the_stuck(int signals) {
-    double told = now();
-    for (int i = 0; i < signals; i++) {
-        kill(server.pid, SIGTERM);
-        pause_ms(100);
-    }
+/* Sends signals while peers never send the rest of their requests. Returns how long the end took. */
+static double stop_with_partial_requests(int signals) {
+    double began = now();
+    send_signals(signals);
     CHECK(wait_for_end(&server) == 0);
-    double took = now() - told;
-    CHECK(says_done());
-    SHOW("gone in %.2f s", took);
+    double took = now() - began;
+    CHECK(prints_done());
+    CHECK(strstr(server.stderr_text, "closed: the server was stopped") != NULL);
+    SHOW("ended in %.2f s", took);
     return took;
 }
 
 static void stop_once(void) {
     begin(false);
-    CHECK(stop_beside_the_stuck(1) < 6);
-    CHECK(strstr(server.complaints, "closed: the server has stopped") != NULL);
+    CHECK(stop_with_partial_requests(1) < 6);
     start_again();
     drop_peers();
 }
 
-static void stop_twice(void) {
-    size_t answered = 0, halves = 0;
+static void stop_often(void) {
+    size_t responses = 0, incomplete = 0;
     begin(true);
-    CHECK(stop_beside_the_stuck(2) < 2);
-    end_work(&answered, &halves);
-    CHECK(halves == 0);
+    double took = stop_with_partial_requests(100);
+    CHECK(took > 4 && took < 6);
+    end_work(&responses, &incomplete);
+    CHECK(incomplete == 0);
     start_again();
     drop_peers();
-    SHOW("%zu answers, %zu cut short", answered, halves);
+    SHOW("%zu responses, %zu incomplete", responses, incomplete);
 }
 
 static void kill_and_start_again(void) {
-    size_t answered = 0, halves = 0;
+    size_t responses = 0, incomplete = 0; /* a killed server cuts some off */
     for (int i = 0; i < 5; i++) {
         begin(true);
         stop(&server, SIGKILL);
-        end_work(&answered, &halves);
+        end_work(&responses, &incomplete);
         start_again();
         drop_peers();
     }
@@ -214,21 +223,21 @@ static void start_a_second_one(void) {
     second = start(options);
     CHECK(!second.serves);
     CHECK(wait_for_end(&second) == 1);
-    CHECK(strstr(second.complaints, "Address already in use\n") != NULL);
+    CHECK(strstr(second.stderr_text, "Address already in use\n") != NULL);
     CHECK(ask_once(&server, HOME) == 401);
     CHECK(stop(&server, SIGTERM) == 0);
-    SHOW("exit status 1, and it says why");
+    SHOW("exit status 1, and a message");
 }
 
 static const struct {
     const char *name;
     void (*run)(void);
 } tests[] = {
-    {"a stop under load cuts no answer short", stop_in_every_state},
-    {"a stop waits 5 s for those who are stuck", stop_once},
-    {"a second signal ends it at once", stop_twice},
-    {"killed under load, it starts again at once", kill_and_start_again},
-    {"a second server on the port says why not", start_a_second_one},
+    {"a shutdown under load leaves no response incomplete", stop_in_every_state},
+    {"a shutdown waits 5 s for partial requests", stop_once},
+    {"a hundred signals start the same shutdown", stop_often},
+    {"after a kill under load it starts again at once", kill_and_start_again},
+    {"a second server on the port prints why it fails", start_a_second_one},
 };
 
 int main(void) {

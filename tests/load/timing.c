@@ -1,13 +1,12 @@
-/* timing.c - what the time of an answer tells: nothing.
+/* timing.c - the time of a login or a session look-up reveals nothing.
  *
- * Each row of `pairs` has two inputs on which a call must take the same time, or, to show that the
- * measure sees what there is to see, must not. It is made 100,000 times, the dice say on which,
- * and Welch's t says how sure a difference is: under 4.5 there is none to be found.
+ * Each row of `pairs` has two inputs for which a call must take the same time or, to show that a
+ * difference can be measured, must not. The call is made 100,000 times, on one of them at random, and
+ * Welch's t shows how certain a difference is: below 4.5 there is none.
  *
- * The calls are db.c's own, in this process. Over a socket the noise of the kernel is a thousand
- * times what is looked for, and would hide it; here it shows soonest. A busy machine disturbs the
- * measure all the same, so each pair has five chances: a difference in the code shows in all of
- * them.
+ * The functions of db.c are called in this process, because over a socket the noise of the kernel is a
+ * thousand times as large as the difference. A busy machine disturbs this measurement as well, so each
+ * pair has five tries: a difference in the code shows in all of them.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "../../db.h"
@@ -22,11 +21,11 @@
 #define TRIES 5
 
 static struct db *db;
-static struct str input; /* both inputs of a pair take the same place, as places have times too */
-static char input_room[DB_NAME], early[DB_SESSION_ID], late[DB_SESSION_ID];
+static struct str input; /* both inputs of a pair are copied to the same place, because of caches */
+static char input_storage[DB_MAX_NAME], early[DB_TOKEN_LEN], late[DB_TOKEN_LEN];
 
-static void log_in(void) { db_find_user(db, input, STR("wrong"), 1); }
-static void find_session(void) { db_find_session(db, input, 1); }
+static void log_in(void) { db_authenticate(db, input, STR("wrong"), 1); }
+static void find_session(void) { db_use_session(db, input, 1); }
 
 static const struct pair {
     const char *name;
@@ -34,15 +33,15 @@ static const struct pair {
     struct str inputs[2];
     bool differ;
 } pairs[] = {
-    {"an unknown name takes the time of a wrong password",
+    {"an unknown name takes as long as a wrong password",
      log_in,
      {STR_INIT("foo"), STR_INIT("oof")},
      false},
-    {"a session's id is compared in the same time wherever it differs",
+    {"comparing a token takes as long wherever it differs",
      find_session,
      {{early, sizeof early}, {late, sizeof late}},
      false},
-    {"the measure sees one more block of SHA-1",
+    {"one more block of SHA-1 can be measured",
      log_in,
      {STR_INIT("foo"), STR_INIT("a name so long that SHA-1 has one block more to do")},
      true},
@@ -68,8 +67,8 @@ static double find_t(const struct sample *a, const struct sample *b) {
 
 static double measure(const struct pair *pair, int which) {
     struct timespec start, end;
-    input = (struct str){input_room, pair->inputs[which].len};
-    memcpy(input_room, pair->inputs[which].s, input.len);
+    input = (struct str){input_storage, pair->inputs[which].len};
+    memcpy(input_storage, pair->inputs[which].s, input.len);
     clock_gettime(CLOCK_MONOTONIC, &start);
     pair->call();
     clock_gettime(CLOCK_MONOTONIC, &end);
@@ -88,27 +87,27 @@ static double compare(const struct pair *pair) {
     for (int i = 0; i < CALLS; i++) {
         int which = rand() / (RAND_MAX / 2 + 1);
         double time = measure(pair, which);
-        if (time < limit) /* what took longer was interrupted */
+        if (time < limit) /* otherwise it was interrupted */
             add(&samples[which], time);
     }
     return find_t(&samples[0], &samples[1]);
 }
 
-/* A session to be missed by a digit. The first eight digits pick its place in the index, and are
- * no secret of the comparison. */
-static void make_ids(void) {
-    struct user *user = db_find_user(db, STR("foo"), STR("right"), 1);
-    const char *id = db_add_session(db, user, 1)->session_id;
-    memcpy(early, id, sizeof early);
-    memcpy(late, id, sizeof late);
+/* Makes two tokens that differ from that of a session in one digit. The first eight digits choose the
+ * bucket of the index, so they are not compared in constant time. */
+static void make_tokens(void) {
+    struct user *user = db_authenticate(db, STR("foo"), STR("right"), 1);
+    const char *token = db_add_session(db, user, 1)->token;
+    memcpy(early, token, sizeof early);
+    memcpy(late, token, sizeof late);
     early[8] = early[8] == '0' ? '1' : '0';
     late[sizeof late - 1] = late[sizeof late - 1] == '0' ? '1' : '0';
 }
 
 int main(void) {
-    db = db_create(&(struct db_options){.secret = "timing", .users = 1, .sessions = 16});
+    db = db_create(&(struct db_options){.secret = "timing", .max_users = 1, .max_sessions = 16});
     db_add_user(db, STR("foo"), STR("right"));
-    make_ids();
+    make_tokens();
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         double t = compare(&pairs[i]);
         for (int try = 1; try < TRIES && (t > BOUND) != pairs[i].differ; try++)

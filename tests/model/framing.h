@@ -1,13 +1,14 @@
 /* framing.h - a second opinion on whether bytes are an HTTP/1.1 request, and on where it ends.
  *
  *     long n = framing(text, len, limit, &body);
- *         > 0  a request of n bytes, its body `body` bytes long once it is decoded
- *           0  the beginning of one, nothing against it so far
- *          -1  to be refused
+ *         > 0  a request of n bytes, with empty lines in front, and a decoded body of `body` bytes
+ *           0  the beginning of a request: more bytes may complete it
+ *          -1  not a request
  *
  * It is written from RFC 9112, RFC 9110 and RFC 3986, whose grammar stands here as regular
- * expressions, and from one rule of the project's own: what the standards leave open is refused. It
- * shares nothing with the parser that it is held against, and it is never in a hurry.
+ * expressions, and from two rules of the project: what the standards leave open is refused, and a
+ * wrong byte is refused as soon as it arrives. It shares no code and no method with http.c, and it
+ * need not be fast.
  */
 #ifndef FRAMING_H
 #define FRAMING_H
@@ -25,25 +26,44 @@
 #define ESCAPED "%([1-9A-Fa-f][0-9A-Fa-f]|0[1-9A-Fa-f])" /* RFC 3986 section 2.1; ours: no NUL */
 #define UNIT    "[-._~!$&'()*+,;=0-9A-Za-z]" /* 2.2, 2.3: what may stand in every part of a URI */
 
-/* 3.2. Addresses in brackets are not looked at closely: nothing hangs on them. */
+/* 3.2. Addresses in brackets are checked only roughly: nothing depends on them. */
 #define NAME      "(" UNIT "|" ESCAPED ")"
 #define LITERAL   "\\[[0-9A-Fa-f:.]+]"
 #define PORT      "(:[0-9]*)?"
 #define AUTHORITY "(" LITERAL "|" NAME "+)" PORT /* of a target: RFC 9110 section 4.2.1 */
 
-/* 3.3, 3.4; [ and ] come bare from browsers. No path holds NUL; a query's escapes are nobody's. */
+/* 3.3, 3.4; browsers send [ and ] unescaped. No path contains NUL. A query is not decoded. */
 #define PATH   "/(" UNIT "|" ESCAPED "|[]/:@[])*"
 #define QUERY  "(\\?(" UNIT "|[]/:@[?%])*)?"
 #define TARGET "(" PATH "|[Hh][Tt][Tt][Pp]://" AUTHORITY "(" PATH ")?)" QUERY
 
-enum rule { REQUEST_LINE, FIELD_LINE, HOST, LENGTH, CHUNK_LINE, RULES };
+enum rule {
+    REQUEST_LINE,
+    FIELD_LINE,
+    HOST,
+    LENGTH,
+    CHUNK_LINE,
+    NO_DATA, /* between the data of a chunk and its CRLF */
+    LINES,
+    /* The beginning of each line: so far every byte is where the grammar may have it. What a target
+     * means is only decided at the end of its line. */
+    BEGIN = LINES,
+    RULES = 2 * LINES
+};
 
 static const char *const grammar[RULES] = {
     [REQUEST_LINE] = "^(OPTIONS \\*|" TOKEN " " TARGET ") HTTP/1\\.[0-9]$", /* RFC 9112 section 3 */
     [FIELD_LINE] = "^" TOKEN ":" VALUE "$",                                 /* 5 */
     [HOST] = "^(" LITERAL "|" NAME "*)" PORT "$",                           /* 3.2 */
     [LENGTH] = "^[0-9]+$",                                                  /* 6.2 */
-    [CHUNK_LINE] = "^[0-9A-Fa-f]+(;" VALUE ")?$", /* 7.1, where extensions are ignored unread */
+    [CHUNK_LINE] = "^[0-9A-Fa-f]+(;" VALUE ")?$", /* 7.1; extensions are ignored */
+    [NO_DATA] = "^$",
+    [BEGIN + REQUEST_LINE] = "^(" TOKEN "( ([]/:@[?%]|" UNIT ")*)?"
+                             "|" TOKEN " ([]/:@[?%]|" UNIT ")+ (H|HT|HTT|HTTP|HTTP/|HTTP/[0-9]"
+                             "|HTTP/[0-9]\\.|HTTP/[0-9]\\.[0-9]\r?)?)?$",
+    [BEGIN + FIELD_LINE] = "^(\r|" TOKEN "(:" VALUE "\r?)?)?$",
+    [BEGIN + CHUNK_LINE] = "^([0-9A-Fa-f]+(;" VALUE ")?\r?)?$",
+    [BEGIN + NO_DATA] = "^\r?$",
 };
 
 struct piece {
@@ -53,10 +73,11 @@ struct piece {
 
 static bool fits(struct piece piece, enum rule rule) {
     static regex_t compiled[RULES];
-    static bool ready[RULES];
+    static bool is_compiled[RULES];
     char text[65536];
-    if (!ready[rule] && regcomp(&compiled[rule], grammar[rule], REG_EXTENDED | REG_NOSUB)) abort();
-    ready[rule] = true;
+    if (!is_compiled[rule] && regcomp(&compiled[rule], grammar[rule], REG_EXTENDED | REG_NOSUB))
+        abort();
+    is_compiled[rule] = true;
     if (piece.len >= sizeof text || memchr(piece.s, '\0', piece.len)) return false;
     memcpy(text, piece.s, piece.len);
     text[piece.len] = '\0';
@@ -74,20 +95,24 @@ struct reader {
     size_t at, len;
 };
 
-enum found { NONE_YET, LINE, NO_LINE };
+enum found { INCOMPLETE, VALID, INVALID };
 
-/* A line ends with the first LF, and a CR stands before that (RFC 9112 section 2.2). */
-static enum found read_line(struct reader *from, struct piece *line) {
-    const char *start = from->s + from->at;
-    const char *end = from->at < from->len ? memchr(start, '\n', from->len - from->at) : NULL;
-    if (!end) return NONE_YET;
-    if (end == start || end[-1] != '\r') return NO_LINE;
+/* A line ends with the first LF, with a CR in front of it (RFC 9112 section 2.2). An empty line is
+ * valid in place of a field line: it ends the head, or the trailer fields. */
+static enum found read_line(struct reader *from, struct piece *line, enum rule rule) {
+    if (from->at > from->len) return INCOMPLETE;
+    const char *start = from->s + from->at, *end = memchr(start, '\n', from->len - from->at);
+    if (!end) {
+        struct piece begin = {start, from->len - from->at};
+        return fits(begin, BEGIN + rule) ? INCOMPLETE : INVALID;
+    }
+    if (end == start || end[-1] != '\r') return INVALID;
     *line = (struct piece){start, (size_t)(end - 1 - start)};
     from->at += line->len + 2;
-    return LINE;
+    return fits(*line, rule) || (rule == FIELD_LINE && line->len == 0) ? VALID : INVALID;
 }
 
-/* Cuts a field line in two, without the white space around the value (5.1). */
+/* Splits a field line, without the whitespace around the value (5.1). */
 static struct piece value_of(struct piece *line) {
     const char *colon = memchr(line->s, ':', line->len), *end = line->s + line->len, *s = colon + 1;
     while (s < end && strchr(" \t", *s)) s++;
@@ -99,44 +124,41 @@ static struct piece value_of(struct piece *line) {
 /* ---- The head ---- */
 
 struct head {
-    bool is_1_0;
+    bool is_1_0, is_chunked;
     int fields, hosts, lengths, codings;
     size_t length;
 };
 
 static bool read_field(struct head *head, struct piece line) {
-    if (!fits(line, FIELD_LINE) || ++head->fields > 64) return false;
+    if (++head->fields > 64) return false;
     struct piece value = value_of(&line);
     if (is_word(line, "Host")) /* one, or none in HTTP/1.0 (3.2) */
         return ++head->hosts == 1 && fits(value, HOST);
     if (is_word(line, "Content-Length")) {
-        head->length = strtoul(value.s, NULL, 10); /* the largest number where it is too large */
+        head->length = strtoul(value.s, NULL, 10); /* ULONG_MAX if it is too large */
         return ++head->lengths == 1 && fits(value, LENGTH);
     }
-    if (is_word(line, "Transfer-Encoding")) /* chunked, and nothing else before or after it (6.1) */
-        return ++head->codings == 1 && is_word(value, "chunked");
+    if (is_word(line, "Transfer-Encoding")) { /* chunked, and nothing else (6.1) */
+        head->is_chunked = is_word(value, "chunked");
+        return ++head->codings == 1;
+    }
     if (is_word(line, "Expect")) /* RFC 9110 section 10.1.1 */
         return head->is_1_0 || is_word(value, "100-continue");
     return true;
 }
 
-/* Once the empty line has come all lines before it are judged, and then what they mean together. */
+/* Checks each line, and then what they mean together (3.2, 6.1). */
 static enum found read_head(struct reader *from, struct head *head) {
     struct piece line = {NULL, 0};
-    struct reader ahead = *from;
-    enum found found;
-    do found = read_line(&ahead, &line);
-    while (found == LINE && (line.len > 0 || line.s == from->s));
-    if (found != LINE) return found;
-    read_line(from, &line);
-    if (line.len == 0) read_line(from, &line); /* one empty line may stand in front (2.2) */
-    if (!fits(line, REQUEST_LINE)) return NO_LINE;
+    enum found found = read_line(from, &line, REQUEST_LINE);
+    if (found != VALID) return found;
     head->is_1_0 = line.s[line.len - 1] == '0';
-    while (read_line(from, &line) == LINE && line.len > 0)
-        if (!read_field(head, line)) return NO_LINE;
-    bool is_framed_twice = head->codings && (head->lengths || head->is_1_0); /* 6.1 */
-    bool is_to_nobody = !head->hosts && !head->is_1_0;
-    return is_framed_twice || is_to_nobody ? NO_LINE : LINE;
+    while ((found = read_line(from, &line, FIELD_LINE)) == VALID && line.len > 0)
+        if (!read_field(head, line)) return INVALID;
+    if (found != VALID) return found;
+    bool is_unclear = head->codings && (head->lengths || head->is_1_0 || !head->is_chunked);
+    bool lacks_host = !head->hosts && !head->is_1_0;
+    return is_unclear || lacks_host ? INVALID : VALID;
 }
 
 /* ---- The body ---- */
@@ -145,39 +167,38 @@ static enum found read_head(struct reader *from, struct head *head) {
 static enum found read_chunks(struct reader *from, size_t limit, size_t *body) {
     struct piece line = {NULL, 0};
     enum found found;
-    while ((found = read_line(from, &line)) == LINE) {
-        if (!fits(line, CHUNK_LINE)) return NO_LINE;
+    while ((found = read_line(from, &line, CHUNK_LINE)) == VALID) {
         size_t size = strtoul(line.s, NULL, 16);
-        if (size > limit) return NO_LINE;
+        if (size > limit) return INVALID;
         *body += size;
         from->at += size;
-        if (from->at > limit) return NO_LINE;
+        if (from->at > limit) return INVALID;
         if (size == 0) break;
-        if ((found = read_line(from, &line)) != LINE) return found;
-        if (line.len > 0) return NO_LINE;
+        if ((found = read_line(from, &line, NO_DATA)) != VALID) return found;
     }
-    if (found != LINE) return found;
-    while ((found = read_line(from, &line)) == LINE && line.len > 0)
-        if (!fits(line, FIELD_LINE)) return NO_LINE;
+    while (found == VALID && line.len > 0) found = read_line(from, &line, FIELD_LINE);
     return found;
 }
 
 static enum found read_body(struct reader *from, const struct head *head, size_t limit,
                             size_t *body) {
     if (head->codings) return read_chunks(from, limit, body);
-    if (head->length > limit - from->at) return NO_LINE;
+    if (head->length > limit - from->at) return INVALID;
     from->at += *body = head->length;
-    return from->at <= from->len ? LINE : NONE_YET;
+    return from->at <= from->len ? VALID : INCOMPLETE;
 }
 
 static inline long framing(const char *text, size_t len, size_t limit, size_t *body) {
-    struct reader from = {text, 0, len};
     struct head head = {.fields = 0};
+    size_t empty = 0; /* bytes of the empty lines in front, which are ignored (2.2) */
+    while (len - empty >= 2 && strncmp(text + empty, "\r\n", 2) == 0) empty += 2;
+    struct reader from = {text + empty, 0, len - empty};
     *body = 0;
+    if (from.len == 1 && *from.s == '\r') return 0; /* half an empty line */
     enum found found = read_head(&from, &head);
-    if (found == LINE) found = read_body(&from, &head, limit, body);
-    if (found == NONE_YET) return len < limit ? 0 : -1;
-    return found == LINE ? (long)from.at : -1;
+    if (found == VALID) found = read_body(&from, &head, limit, body);
+    if (found == INCOMPLETE) return from.len < limit ? 0 : -1;
+    return found == VALID ? (long)(empty + from.at) : -1;
 }
 
 #endif

@@ -1,19 +1,19 @@
 #!/usr/bin/env python3
-"""mutate.py - breaks the rooms at one place at a time, and sees whether the tests notice.
+"""mutate.py - changes the sources in one place at a time, and checks that the tests notice.
 
-    python3 tests/mutate/mutate.py              200 mutants, chosen by chance
+    python3 tests/mutate/mutate.py              200 mutants, chosen at random
     python3 tests/mutate/mutate.py -n 0         all of them: hours
-    python3 tests/mutate/mutate.py -r db.c -n 0 those of one room; or of str.h, which is in all
+    python3 tests/mutate/mutate.py -r db.c -n 0 those of one source; or of str.h, which all include
     python3 tests/mutate/mutate.py -s 7         another choice
 
-A mutant is a room in which one operator, constant or condition is another one. It is compiled into
-the test programs, the room's own first, and counts as killed by the first one that fails, crashes
-or does not end in time. A mutant that compiles to the same code as the original is none. Those that
-nobody kills are listed at the end, in the form in which they would stand in `equivalent`; what stands
-there, with a reason, is left out.
+A mutant is a source in which one operator, constant or condition was changed. It is compiled into the
+test programs, and is killed by the first one that fails, crashes or does not end in time. A mutant that
+compiles to the same code as the original does not count. Those that survive are listed at the end, in
+the form that they would have in the file `equivalent`. A mutant that is in that file, with a reason, is
+not tried.
 
-Exit status 1 where less than 95 of 100 are killed. Needs the sources, cc and nothing else; all
-files go to build/mutants.
+The exit status is 1 if less than 95 % are killed. Needs only the sources and cc; all files go to
+build/mutants.
 """
 import argparse
 import concurrent.futures
@@ -31,17 +31,18 @@ import time
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 WORK = TOP / "build" / "mutants"
-ROOMS = ["app.c", "server.c", "http.c", "json.c", "db.c", "sha1.c"]
-SHARED = "str.h"  # it is compiled into every room
-SOURCES = [*ROOMS, SHARED]
+MODULES = ["app.c", "server.c", "listen.c", "log.c", "route.c", "http.c", "json.c", "db.c", "sha1.c",
+           "str.c"]  # fmt: skip
+SHARED = "str.h"  # it is compiled into every module
+SOURCES = [*MODULES, SHARED]
 CC = [os.environ.get("CC", "cc"), "-std=c99", "-O1", "-w", "-I", str(TOP)]
-SHORT = "-DSERVER_SECOND=50000000"  # as the tests of the server want it
-LONG = "-DSERVER_SECOND=200000000LL"  # as the faults want it
-WATCHED = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+SHORT = "-DSERVER_SECOND=50000000LL"  # as in the Makefile
+LONG = "-DSERVER_SECOND=200000000LL"  # as in tests/faults/run.sh
+SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 GOAL = 95  # of 100
-GROUPS = set()  # of the test programs that run now
+GROUPS = set()  # process groups of the test programs that are running
 
-# What is put in an operator's place. They stand between blanks: the sources are formatted so.
+# What replaces an operator. In these sources, operators stand between blanks.
 OPERATORS = {
     "==": ["!="], "!=": ["=="], "<": ["<=", ">="], "<=": ["<", ">"], ">": [">=", "<="],
     ">=": [">", "<"], "&&": ["||"], "||": ["&&"], "+": ["-"], "-": ["+"], "*": ["+"], "/": ["*"],
@@ -63,10 +64,10 @@ CODE = re.compile(
 
 
 class Mutant:
-    """One change: text[start:end] of a room becomes `new`."""
+    """One change: text[start:end] of a source becomes `new`."""
 
-    def __init__(self, room, text, start, end, new):
-        self.room, self.line = room, text.count("\n", 0, start) + 1
+    def __init__(self, source, text, start, end, new):
+        self.source, self.line = source, text.count("\n", 0, start) + 1
         self.text = text[:start] + new + text[end:]
         functions = re.findall(r"^\w[^\n;]*?(\w+)\(", text[:start], re.MULTILINE)
         before = text[text.rfind("\n", 0, start) + 1 : start].lstrip()
@@ -74,11 +75,11 @@ class Mutant:
         self.what = f"{functions[-1] if functions else 'top'}: {before}[{text[start:end]} -> {new}]{behind}"
 
     def __str__(self):
-        return f"{self.room} {self.what}"
+        return f"{self.source} {self.what}"
 
 
 def closing(text, at):
-    """Where the parenthesis closes that opens at `at`."""
+    """The position of the parenthesis that closes the one at `at`."""
     depth = 0
     for i in range(at, len(text)):
         depth += (text[i] == "(") - (text[i] == ")")
@@ -88,7 +89,7 @@ def closing(text, at):
 
 
 def changes(text, found):
-    """Yields what the code that was found may become: (start, end, new)."""
+    """Yields the changes of the code that was found: (start, end, new)."""
     start, end, old = found.start(), found.end(), found.group()
     kind = found.lastgroup
     if kind == "operator":
@@ -111,20 +112,20 @@ def changes(text, found):
     elif kind == "condition":
         close = closing(text, end - 1)
         condition = text[end:close]
-        if not re.search(r"[=!<>]=|&&|\|\||\s[<>]\s|^!", condition):  # else others negate it
+        if not re.search(r"[=!<>]=|&&|\|\||\s[<>]\s|^!", condition):  # otherwise other mutants negate it
             yield end - 1, close + 1, f"(!({condition}))"
 
 
-def mutants_of(room):
-    text = (TOP / room).read_text()
+def mutants_of(source):
+    text = (TOP / source).read_text()
     for found in CODE.finditer(text):
         if found.lastgroup != "skip":
             for start, end, new in changes(text, found):
-                yield Mutant(room, text, start, end, new)
+                yield Mutant(source, text, start, end, new)
 
 
 def equivalents():
-    """What is known to change nothing, as (room, what); see the file's head."""
+    """The mutants that are known to change nothing, as (source, what)."""
     lines = (TOP / "tests/mutate/equivalent").read_text().splitlines()
     return {tuple(line.split(" ", 1)) for line in lines if line and line[0] != "#"}
 
@@ -143,12 +144,12 @@ def run(command, cwd=None, env=None, seconds=60):
         return False
 
 
-def compile_room(source, output, *flags):
+def compile_source(source, output, *flags):
     return run([*CC, *flags, "-c", "-o", str(output), str(source)])
 
 
-def end_all(group):
-    """Ends a test program and the servers that it has started."""
+def kill_group(group):
+    """Kills a test program and the servers that it has started."""
     try:
         os.killpg(group, signal.SIGKILL)
     except ProcessLookupError:
@@ -156,67 +157,76 @@ def end_all(group):
 
 
 def passes(command, folder, seconds):
-    """Whether a test program ends well. It is stopped at the first check that fails."""
+    """Whether a test program succeeds. It is killed after the first check that fails."""
     env = dict(os.environ, SERVER=str(folder / "server"), TMPDIR=str(folder))
     child = subprocess.Popen(
         command, cwd=folder, env=env, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     GROUPS.add(child.pid)
-    timer = threading.Timer(seconds, end_all, (child.pid,))
+    timer = threading.Timer(seconds, kill_group, (child.pid,))
     timer.start()
     failed = any(b"FAIL" in line for line in child.stdout)
     timer.cancel()
-    end_all(child.pid)
+    kill_group(child.pid)
     GROUPS.discard(child.pid)
     return not failed and child.wait() == 0
 
 
-def give_up(*_):
-    """Told to stop: a mutant may never end by itself."""
+def on_fatal_signal(*_):
+    """A mutant may never end by itself."""
     for group in list(GROUPS):
-        end_all(group)
+        kill_group(group)
     os._exit(1)
 
 
-def rooms_of(source):
-    """The rooms that are other ones where this source is."""
-    return ROOMS if source == SHARED else [source]
+def modules_of(source):
+    """The modules that a source is compiled into."""
+    return MODULES if source == SHARED else [source]
 
 
-def compile_rooms(source, folder, watched=False):
-    """Compiles the rooms that a source in `folder` changes. Returns whether that goes."""
-    flags = WATCHED if watched else []
+def compile_modules(source, folder, sanitize=False):
+    """Compiles the modules that a changed source in `folder` changes. Whether that succeeds."""
+    flags = SANITIZE if sanitize else []
     return all(
-        compile_room(folder / room, folder / object_name(room, watched), SHORT, *flags)
-        for room in rooms_of(source)
+        compile_source(folder / module, folder / object_name(module, sanitize), SHORT, *flags)
+        for module in modules_of(source)
     )
 
 
-def object_name(room, watched):
-    return ("watched_" if watched else "") + room.replace(".c", ".o")
+def object_name(module, sanitize):
+    return ("sanitize_" if sanitize else "") + module.replace(".c", ".o")
 
 
 class Tests:
-    """The test programs, to be linked with a room that is broken, and their usual time."""
+    """The test programs, to be linked with a changed module, and the time that they usually take."""
 
-    # Those of each room, the quickest first; with a plus: watched by the sanitizers.
+    # Those of each source, the fastest first; a plus means with sanitizers.
     NAMES = {
         "app.c": ["options", "server", "faults", "options+"],
         "server.c": ["rounds", "table", "server", "options", "faults", "table+", "server+"],
-        "http.c": ["http", "compare", "http+", "table", "server"],
+        "listen.c": ["options", "server", "table", "faults", "server+"],
+        "log.c": ["options", "server", "faults", "server+"],
+        "route.c": ["route", "route+", "server"],
+        "http.c": ["http", "compare", "http+", "server"],
         "json.c": ["json", "json+", "server"],
         "db.c": ["db", "db+", "options", "server", "faults"],
         "sha1.c": ["sha1", "sha1+", "db"],
-        SHARED: ["http", "json", "db", "rounds", "options", "server", "http+", "json+", "db+"],
+        "str.c": ["str", "http", "json", "db", "route", "str+", "http+", "server"],
+        SHARED: ["str", "http", "json", "db", "rounds", "options", "server", "http+", "json+", "db+"],
+    }
+    INCLUDED = {  # tests that include sources, which are compiled again with a changed one
+        "tests/faults/table.c": ["server.c", "listen.c", SHARED],
+        "tests/faults/rounds.c": ["server.c", SHARED],
+        "tests/faults/books.c": ["server.c", SHARED],
     }
 
     def __init__(self):
         shutil.rmtree(WORK, ignore_errors=True)
         WORK.mkdir(parents=True)
-        for room in ROOMS:
-            compile_room(TOP / room, self.original(room), SHORT)
-            compile_room(TOP / room, self.original(room, True), SHORT, *WATCHED)
+        for module in MODULES:
+            compile_source(TOP / module, self.original(module), SHORT)
+            compile_source(TOP / module, self.original(module, True), SHORT, *SANITIZE)
         for name in ("server", "options"):
             run([*CC, "-o", str(WORK / f"test_{name}"), str(TOP / f"tests/test_{name}.c")])
         sources = [str(TOP / "tests/faults" / name) for name in ("faults.c", "walk.c")]
@@ -228,60 +238,60 @@ class Tests:
         self.seconds = {}
 
     @staticmethod
-    def original(room, watched=False):
-        return WORK / object_name(room, watched)
+    def original(module, sanitize=False):
+        return WORK / object_name(module, sanitize)
 
-    def objects(self, source, folder, watched):
-        """The object of each room; those that `source` changes from the folder."""
-        objects = {room: self.original(room, watched) for room in ROOMS}
-        changed = {room: folder / object_name(room, watched) for room in rooms_of(source)}
+    def objects(self, source, folder, sanitize):
+        """The object of each module; those that `source` changes are in the folder."""
+        objects = {module: self.original(module, sanitize) for module in MODULES}
+        changed = {module: folder / object_name(module, sanitize) for module in modules_of(source)}
         if not all(path.exists() for path in changed.values()):
-            compile_rooms(source, folder, watched)
-        return {room: str(path) for room, path in {**objects, **changed}.items()}
+            compile_modules(source, folder, sanitize)
+        return {module: str(path) for module, path in {**objects, **changed}.items()}
 
-    def object_of(self, source, room, folder, *flags):
-        """The object of a source among the tests, made once; anew where it includes the mutant."""
-        includers = [f"tests/faults/{name}.c" for name in ("table", "rounds", "books")]
+    def object_of(self, test, source, folder, *flags):
+        """The object of a test, compiled once; again if it includes the changed source."""
         place = WORK
-        if room in ("server.c", SHARED) and source in includers:  # they find the copy's ../../server.c
+        if source in self.INCLUDED.get(test, []):
             place = folder
             if not (folder / "tests/faults").exists():
                 shutil.copytree(TOP / "tests/faults", folder / "tests/faults")
                 shutil.copy(TOP / "tests/test.h", folder / "tests")
-        name = "+".join([source.replace("/", "_"), *flags]).replace("/", "_")
+        name = "+".join([test.replace("/", "_"), *flags]).replace("/", "_")
         to = place / f"{name[:200]}.o"
         with self.once if place == WORK else contextlib.nullcontext():
             if not to.exists():
-                compile_room((TOP if place == WORK else folder) / source, to, *flags)
+                compile_source((TOP if place == WORK else folder) / test, to, *flags)
         return str(to)
 
-    def build_faults(self, room, folder, rooms):
+    def build_faults(self, source, folder, objects):
         (folder / "build/faults").mkdir(parents=True)
-        (folder / "build/faults/calls").touch()  # who calls what is not asked here
+        (folder / "build/faults/calls").touch()  # the names of the calls are not checked here
         names = ["books.c", "wrap.c", "heap.c"]
-        parts = [self.object_of(f"tests/faults/{name}", room, folder, LONG) for name in names]
-        run([*CC, *self.wrap, "-o", str(folder / "build/faults/server"), *parts, *rooms])
+        tests = [self.object_of(f"tests/faults/{name}", source, folder, LONG) for name in names]
+        objects = [path for module, path in objects.items() if module != "server.c"]
+        run([*CC, *self.wrap, "-o", str(folder / "build/faults/server"), *tests, *objects])
 
-    def build(self, name, room, folder):
-        """Links the program `name` with the room in `folder`. Returns how it is called."""
-        flags = WATCHED if name.endswith("+") else []
-        objects = self.objects(room, folder, name.endswith("+"))
+    def build(self, name, source, folder):
+        """Links the program `name` with the source in `folder`. Returns the command to run it."""
+        flags = SANITIZE if name.endswith("+") else []
+        objects = self.objects(source, folder, name.endswith("+"))
         name = name.rstrip("+")
-        source = f"tests/test_{name}.c"
-        rooms = [objects[other] for other in ("http.c", "json.c", "db.c", "sha1.c")]
+        test = f"tests/test_{name}.c"
+        linked = [path for module, path in objects.items() if module not in ("app.c", "server.c")]
         if name in ("server", "options"):
             run([*CC, *flags, "-o", str(folder / "server"), *objects.values()])
             return [str(WORK / f"test_{name}")]
         if name == "faults":
-            self.build_faults(room, folder, [objects["app.c"], *rooms])
+            self.build_faults(source, folder, objects)
             return [str(WORK / name), "-q"]
         if name in ("table", "rounds"):
-            source = f"tests/faults/{name}.c"
-        if name == "compare":  # it wants a small buffer
-            source, rooms = "tests/model/compare.c", [str(folder / room)]
-            flags = ["-DHTTP_BUFFER=2048"]
-        test = self.object_of(source, room, folder, *flags)
-        run([*CC, *flags, "-o", str(folder / name), test, *rooms])
+            test = f"tests/faults/{name}.c"
+        if name == "compare":  # it needs a small buffer
+            test, linked = "tests/model/compare.c", [str(folder / "http.c"), objects["str.c"]]
+            flags = ["-DHTTP_BUFFER_SIZE=2048"]
+        run([*CC, *flags, "-o", str(folder / name), self.object_of(test, source, folder, *flags),
+             *linked])  # fmt: skip
         return [str(folder / name)]
 
     def limit(self, name):
@@ -289,12 +299,12 @@ class Tests:
 
     def measure(self):
         """All programs must pass with the original."""
-        for room in SOURCES:
+        for source in SOURCES:
             folder = WORK / "try"
             shutil.rmtree(folder, ignore_errors=True)
-            copy_source(room, (TOP / room).read_text(), folder)
-            for name in self.NAMES[room]:
-                command, start = self.build(name, room, folder), time.monotonic()
+            copy_sources(source, (TOP / source).read_text(), folder)
+            for name in self.NAMES[source]:
+                command, start = self.build(name, source, folder), time.monotonic()
                 if name in self.seconds:
                     continue
                 if not passes(command, folder, 300):
@@ -302,29 +312,29 @@ class Tests:
                 self.seconds[name] = time.monotonic() - start
 
 
-def copy_source(source, text, folder):
-    """Makes a folder with this source, and with what includes it where it is shared."""
+def copy_sources(source, text, folder):
+    """Makes a folder with all sources, in which `source` has the changed text."""
     folder.mkdir()
-    if source == SHARED:
-        for path in [*TOP.glob("*.c"), *TOP.glob("*.h")]:
-            shutil.copy(path, folder)
+    for path in [*TOP.glob("*.c"), *TOP.glob("*.h")]:
+        shutil.copy(path, folder)
     (folder / source).write_text(text)
 
 
 def try_mutant(tests, number, mutant):
-    """Returns who killed the mutant: a test's name, "none", or "invalid" where it is no mutant."""
+    """Returns the test that killed the mutant, or "none", or "invalid" if it does not count."""
     folder = WORK / str(number)
-    copy_source(mutant.room, mutant.text, folder)
+    copy_sources(mutant.source, mutant.text, folder)
     try:
-        if not compile_rooms(mutant.room, folder):
+        if not compile_modules(mutant.source, folder):
             return "invalid"
         if all(
-            (folder / object_name(room, False)).read_bytes() == tests.original(room).read_bytes()
-            for room in rooms_of(mutant.room)
+            (folder / object_name(module, False)).read_bytes() == tests.original(module).read_bytes()
+            for module in modules_of(mutant.source)
         ):
             return "invalid"
-        for name in tests.NAMES[mutant.room]:
-            if not passes(tests.build(name, mutant.room, folder), folder, tests.limit(name)):
+        for name in tests.NAMES[mutant.source]:
+            command = tests.build(name, mutant.source, folder)
+            if not passes(command, folder, tests.limit(name)):
                 return name
         return "none"
     finally:
@@ -335,36 +345,36 @@ def try_mutant(tests, number, mutant):
 
 
 def report(results):
-    survivors = sorted((m for m, by in results if by == "none"), key=lambda m: (m.room, m.line))
+    survivors = sorted((m for m, by in results if by == "none"), key=lambda m: (m.source, m.line))
     for mutant in survivors:
         print(f"survives at line {mutant.line}:\n{mutant}")
-    print(f"{'room':9} {'mutants':>7} {'killed':>7} {'of 100':>7}   by")
-    for room in [*SOURCES, "all"]:
-        of_room = [by for m, by in results if by != "invalid" and room in (m.room, "all")]
-        killed = [by for by in of_room if by != "none"]
+    print(f"{'source':9} {'mutants':>7} {'killed':>7} {'of 100':>7}   by")
+    for source in [*SOURCES, "all"]:
+        tried = [by for m, by in results if by != "invalid" and source in (m.source, "all")]
+        killed = [by for by in tried if by != "none"]
         by = ", ".join(f"{n} {killed.count(n)}" for n in sorted(set(killed)))
-        if of_room:
-            score = 100 * len(killed) / len(of_room)
-            print(f"{room:9} {len(of_room):7} {len(killed):7} {score:7.1f}   {by}")
+        if tried:
+            score = 100 * len(killed) / len(tried)
+            print(f"{source:9} {len(tried):7} {len(killed):7} {score:7.1f}   {by}")
     return score >= GOAL
 
 
 def main():
-    parser = argparse.ArgumentParser(description="breaks the rooms, and sees who notices")
+    parser = argparse.ArgumentParser(description="changes the sources, and checks that tests fail")
     parser.add_argument("-n", type=int, default=200, help="mutants; 0 for all")
     parser.add_argument("-s", type=int, default=1, help="seed of the choice")
-    parser.add_argument("-r", choices=SOURCES, action="append", help="a room; several may be given")
-    parser.add_argument("-j", type=int, default=2, help="at once")
+    parser.add_argument("-r", choices=SOURCES, action="append", help="a source; may be given several times")
+    parser.add_argument("-j", type=int, default=2, help="how many at a time")
     options = parser.parse_args()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, give_up)
+        signal.signal(number, on_fatal_signal)
     known = equivalents()
-    everyone = [m for room in SOURCES for m in mutants_of(room)]
-    for line in known - {(m.room, m.what) for m in everyone}:
+    candidates = [m for source in SOURCES for m in mutants_of(source)]
+    for line in known - {(m.source, m.what) for m in candidates}:
         print("in `equivalent`, but no longer a mutant:", *line)
-    rooms = options.r or SOURCES
-    mutants = [m for m in everyone if m.room in rooms and (m.room, m.what) not in known]
-    print(f"{len(mutants)} mutants there are beside the equivalent ones", flush=True)
+    sources = options.r or SOURCES
+    mutants = [m for m in candidates if m.source in sources and (m.source, m.what) not in known]
+    print(f"{len(mutants)} mutants, without the equivalent ones", flush=True)
     random.Random(options.s).shuffle(mutants)
     tests = Tests()
     tests.measure()

@@ -3,7 +3,7 @@
 #
 #     sh tests/soak/run.sh [SECONDS]
 #
-# 600 seconds where none are given. CC, CFLAGS and SERVER are taken from the environment. It draws
+# The default is 600 seconds. CC, CFLAGS and SERVER come from the environment. It draws
 # build/soak/soak.svg; the last line is `N passed, N failed`.
 set -e
 mkdir -p build/soak

@@ -1,47 +1,45 @@
-/* soak.c - hours in small: a mixed load for a time given, drawn and judged.
+/* soak.c - a mixed load for a given time, drawn and judged.
  *
  *     SERVER=./server build/soak/soak [SECONDS [PICTURE]]
  *
- * For 600 s, or as many as are asked for, people log in, are greeted and log out; others guess
- * passwords, forget to log out, send bytes that are no request, reset connections or send by
- * drops. All the while a real client greets. Memory, descriptors and the client's p99 are taken
- * 120 times and drawn into PICTURE, build/soak/soak.svg. Each line must be flat, by this rule:
+ * For 600 s, or SECONDS, clients log in, are greeted and log out; others guess passwords, do not log
+ * out, send malformed requests, reset connections or send byte by byte. All the time the probe of
+ * live.h sends requests. Memory, descriptors and the p99 of the probe are measured 120 times and drawn
+ * into PICTURE, build/soak/soak.svg. Each line must be flat by this rule:
  *
- *     The first tenth is not judged: buffers are used there for the first time. The rest is cut
- *     into halves. The median of the later half must not exceed that of the earlier half by more
- *     than 256 KiB of memory, 10 descriptors, or, for p99, as much again and 2 ms.
+ *     The first tenth is ignored, because buffers are used there for the first time. The rest is split
+ *     into halves. The median of the second half may exceed that of the first half by at most 256 KiB
+ *     of memory, 10 descriptors or, for p99, as much again and 2 ms.
  *
- * A byte lost in every request shows in ten minutes. It never uses more than half a
- * processor.
+ * A leak of one byte per request shows in ten minutes. It never uses more than half a CPU.
  */
 #include "../load/live.h"
 
 #define SAMPLES 120
-#define SLOW    100 /* connections that send by drops */
+#define SLOW    100 /* connections that send byte by byte */
 
 static struct child server;
 static double end_time;
 
-/* ---- The load. Each of these is a thread; `done` counts its steps, `wrong` those that
- * went wrong ---- */
+/* ---- The load. Each of these is a thread; `done` counts its steps, `wrong` those that failed ---- */
 
 struct load {
     const char *name;
     bool (*step)(struct load *load);
     long pause; /* ms between two steps */
-    unsigned long dice;
+    unsigned long random;
     pthread_t thread;
     size_t done, wrong;
 };
 
-/* A number below `bound`, the same ones in every run. */
-static size_t throw(struct load * load, size_t bound) {
-    load->dice = (load->dice * 1103515245 + 12345) & 0x7fffffff;
-    return (load->dice >> 8) % bound;
+/* Returns a number below `bound`, the same ones in every run. */
+static size_t pick(struct load *load, size_t bound) {
+    load->random = (load->random * 1103515245 + 12345) & 0x7fffffff;
+    return (load->random >> 8) % bound;
 }
 
-/* Logs in, is greeted five times on one connection, logs out, and is a stranger again. */
-static bool walk(struct load *load) {
+/* Logs in, is greeted five times on one connection, logs out, and is refused. */
+static bool use_session(struct load *load) {
     char id[41], home[256] = "GET /home HTTP/1.1\r\n", logout[256] = "POST /logout HTTP/1.1\r\n";
     bool right = log_in(&server, FOO, id) == 200;
     (void)load;
@@ -65,36 +63,36 @@ static bool forget_to_log_out(struct load *load) {
 static bool guess(struct load *load) {
     char id[41], credentials[80];
     snprintf(credentials, sizeof credentials, "{\"username\":\"user%zu\",\"password\":\"guess\"}",
-             throw(load, 50));
+             pick(load, 50));
     int status = log_in(&server, credentials, id);
     return status == 401 || status == 429;
 }
 
-/* A request with some bytes changed. Whatever it is now, its answers are whole. */
+/* A request with some bytes changed. All responses must be complete. */
 static bool send_bad_bytes(struct load *load) {
     char bytes[] = LOGIN;
     size_t len = strlen(bytes);
     struct client client = dial(&server);
-    for (size_t i = 0; i <= throw(load, 4); i++) bytes[throw(load, len)] = (char) throw(load, 256);
-    bool right = say_bytes(&client, bytes, throw(load, 4) ? len : throw(load, len));
+    for (size_t i = 0; i <= pick(load, 4); i++) bytes[pick(load, len)] = (char)pick(load, 256);
+    bool right = send_bytes(&client, bytes, pick(load, 4) ? len : pick(load, len));
     shutdown(client.fd, SHUT_WR);
     int status;
-    while ((status = hear(&client)) > 0) continue;
+    while ((status = read_response(&client)) > 0) continue;
     hang_up(&client);
     return right && status == ENDED;
 }
 
 static bool reset_connections(struct load *load) {
-    static const char *const said[] = {"", "GET /ho", HOME, "bad\r\n\r\n"};
+    static const char *const texts[] = {"", "GET /ho", HOME, "bad\r\n\r\n"};
     struct client client = dial(&server);
-    bool right = say(&client, said[throw(load, 4)]);
-    if (throw(load, 2)) pause_ms(1);
+    bool right = send_text(&client, texts[pick(load, 4)]);
+    if (pick(load, 2)) pause_ms(1);
     reset(client.fd);
     return right;
 }
 
-/* One more byte on every slow connection; whom the server lets go comes again. */
-static bool send_by_drops(struct load *load) {
+/* Sends one more byte on every slow connection. One that the server closed is opened again. */
+static bool send_byte_by_byte(struct load *load) {
     static int fds[SLOW];
     for (size_t i = 0; i < SLOW; i++) {
         if (load->done > 0 && send(fds[i], "X", 1, MSG_DONTWAIT) == 1) continue;
@@ -106,13 +104,13 @@ static bool send_by_drops(struct load *load) {
 }
 
 static struct load loads[] = {
-    {.name = "walks", .step = walk, .pause = 10, .dice = 1},
-    {.name = "walks", .step = walk, .pause = 20, .dice = 2},
-    {.name = "forgotten sessions", .step = forget_to_log_out, .pause = 10, .dice = 3},
-    {.name = "guesses", .step = guess, .pause = 5, .dice = 4},
-    {.name = "bad bytes", .step = send_bad_bytes, .pause = 5, .dice = 5},
-    {.name = "resets", .step = reset_connections, .pause = 5, .dice = 6},
-    {.name = "drops", .step = send_by_drops, .pause = 100, .dice = 7},
+    {.name = "sessions", .step = use_session, .pause = 10, .random = 1},
+    {.name = "sessions", .step = use_session, .pause = 20, .random = 2},
+    {.name = "forgotten sessions", .step = forget_to_log_out, .pause = 10, .random = 3},
+    {.name = "guesses", .step = guess, .pause = 5, .random = 4},
+    {.name = "malformed requests", .step = send_bad_bytes, .pause = 5, .random = 5},
+    {.name = "resets", .step = reset_connections, .pause = 5, .random = 6},
+    {.name = "single bytes", .step = send_byte_by_byte, .pause = 100, .random = 7},
 };
 
 static void *run_load(void *argument) {
@@ -131,25 +129,25 @@ static void *run_load(void *argument) {
 
 static struct line {
     const char *name, *unit;
-    double factor, more; /* the later half may be so many times the earlier one, and this more */
+    double factor, more; /* the second half may be the first half * factor + more */
     double values[SAMPLES];
 } lines[] = {
     {"resident memory", "KiB", 1, 256, {0}},
     {"descriptors", "open", 1, 10, {0}},
-    {"p99 of a greeting", "ms", 2, 2, {0}},
+    {"p99 of the probe", "ms", 2, 2, {0}},
 };
 
-static size_t asked, failed; /* of the real client's greetings */
+static size_t requests, failed; /* of the probe */
 
 static void take_sample(size_t i, double until) {
     struct probe *probe = begin_probe(&server, false);
     if (until > now()) pause_us((long)((until - now()) * 1e6));
-    struct books books = take_books(&server);
+    struct usage usage = measure_usage(&server);
     struct figures figures = end_probe(probe);
-    asked += figures.asked;
+    requests += figures.count;
     failed += figures.failed;
-    lines[0].values[i] = (double)books.resident / 1024;
-    lines[1].values[i] = (double)books.descriptors;
+    lines[0].values[i] = (double)usage.resident / 1024;
+    lines[1].values[i] = (double)usage.descriptors;
     lines[2].values[i] = figures.p99;
 }
 
@@ -175,14 +173,13 @@ static double find_median(const double *values, size_t count) {
 
 static bool is_flat(const struct line *line) {
     size_t warm = SAMPLES / 10, half = (SAMPLES - warm) / 2;
-    double earlier = find_median(line->values + warm, half);
-    double later = find_median(line->values + warm + half, half);
-    printf("%-18s median %.4g, then %.4g %s\n", line->name, earlier, later, line->unit);
-    return later <= earlier * line->factor + line->more;
+    double first = find_median(line->values + warm, half);
+    double second = find_median(line->values + warm + half, half);
+    printf("%-18s median %.4g, then %.4g %s\n", line->name, first, second, line->unit);
+    return second <= first * line->factor + line->more;
 }
 
-/* ---- The picture: a panel of 760 by 120 for each line, from nought to a bit over
- * its highest ---- */
+/* ---- The picture: a panel of 760 by 120 for each line, from 0 to a little above its maximum ---- */
 
 static void draw_line(FILE *file, const struct line *line, double top, double seconds) {
     double highest = 1;
@@ -227,7 +224,7 @@ static void soak(double seconds) {
         pthread_join(loads[i].thread, NULL);
         printf("%-18s %zu, %zu wrong\n", loads[i].name, loads[i].done, loads[i].wrong);
     }
-    printf("%-18s %zu, %zu wrong\n", "greetings", asked, failed);
+    printf("%-18s %zu, %zu wrong\n", "probe", requests, failed);
 }
 
 int main(int argc, char **argv) {
@@ -240,17 +237,17 @@ int main(int argc, char **argv) {
         server = start_as((struct setup){"-a 127.0.0.1 -p 0 -s 256 -i 5 -l 20", .err = log});
         CHECK(server.serves);
     }
-    struct books before = take_books(&server);
-    TEST("all that is asked is answered rightly") {
+    struct usage before = measure_usage(&server);
+    TEST("all responses are right") {
         soak(seconds);
         for (size_t i = 0; i < COUNT(loads); i++) CHECK_CASE(loads[i].wrong == 0, loads[i].name);
-        CHECK(asked > 0 && failed == 0);
+        CHECK(requests > 0 && failed == 0);
     }
     for (size_t i = 0; i < COUNT(lines); i++) TEST(lines[i].name) {
             CHECK_CASE(is_flat(&lines[i]), "this line is not flat");
         }
     TEST("the picture is drawn") { draw(picture, seconds); }
-    TEST("the books balance at the end") { CHECK(balances(&server, before, false)); }
+    TEST("the server is unharmed at the end") { CHECK(is_unharmed(&server, before, false)); }
     TEST("it stops") { CHECK(stop(&server, SIGTERM) == 0); }
     return test_report();
 }

@@ -1,11 +1,11 @@
-// browser.js - what a browser does with the cookie, and what pages of other origins can do.
+// browser.js - tests what a browser does with the cookie, and what pages of other origins can do.
 //
 //     node browser.js PORT LOG CHROMIUM FOLDER
 //
-// PORT is where the server listens, LOG the file it logs to, FOLDER an empty one for the browser.
-// Chromium is driven by the DevTools protocol through pipes: JSON texts, each with a NUL at its
-// end, in at its descriptor 3 and out at 4. The server has no pages, so any of its answers serves
-// as a page of its origin; pages of other origins are empty, and come from a server in here.
+// PORT is that of the server, LOG its log file, FOLDER an empty folder for the browser. Chromium is
+// controlled with the DevTools protocol through pipes: JSON texts, each with a NUL at its end, that it
+// reads from descriptor 3 and writes to 4. The server has no pages, so any of its responses is used as
+// a page of its origin; pages of other origins are empty, and come from a server in this file.
 'use strict';
 const { spawn } = require('child_process');
 const fs = require('fs');
@@ -33,7 +33,7 @@ const browser = spawn(chromium, [
     '--host-resolver-rules=MAP *.test 127.0.0.1', 'about:blank',
 ], { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] });
 
-const waiting = new Map(); // what an answer, or an event, is awaited by
+const waiting = new Map(); // functions that wait for a response or an event
 let calls = 0;
 
 function receive(text) {
@@ -50,9 +50,9 @@ function await_message(key) {
 
 function send(method, params = {}, sessionId = undefined) {
     const id = ++calls;
-    const answer = await_message(id);
+    const response = await_message(id);
     browser.stdio[3].write(`${JSON.stringify({ id, method, params, sessionId })}\0`);
-    return answer;
+    return response;
 }
 
 let unread = '';
@@ -73,7 +73,7 @@ async function open_tab() {
         if (exceptionDetails) throw new Error(exceptionDetails.exception.description);
         return result.value;
     };
-    // Does what loads a page, and says its status and text.
+    // Does something that loads a page. Returns its status and text.
     const load = async (action) => {
         const loaded = await_message('Page.loadEventFired');
         await action();
@@ -87,27 +87,27 @@ async function open_tab() {
         cookies: async (url) => (await tell('Network.getCookies', { urls: [url] })).cookies,
         fetch: (method, path, body) => run(`fetch(${JSON.stringify(path)}, {
             method: '${method}', body: ${JSON.stringify(body)} }).then(
-            async (answer) => [answer.status, JSON.parse(await answer.text()).message])`),
-        // From a page of another origin: all that its script sees is that there was no answer.
+            async (response) => [response.status, JSON.parse(await response.text()).message])`),
+        // From a page of another origin, whose script sees only that there was no response.
         reach: (url, options) => run(`fetch('${url}',
             { credentials: 'include', ...${JSON.stringify(options)} }).then(
-            (answer) => answer.status, (error) => error.name)`),
+            (response) => response.status, (error) => error.name)`),
     };
 }
 
-// ---- What is promised ----
+// ---- The tests ----
 
 const login = JSON.stringify({ username: 'foo', password: 'foo' });
 const greeting = '{"message": "Hello, foo"}';
 
-// What the server has answered, "GET /home 200" and so on. Browsers ask for icons when they like.
+// The requests and their status, such as "GET /home 200". Browsers request icons at any time.
 function logged() {
     return fs.readFileSync(log, 'latin1').trimEnd().split('\n')
         .map((line) => line.replace(/.*"(.*) HTTP\/1.1" (\d+) .*/, '$1 $2'))
         .filter((line) => !line.includes('favicon'));
 }
 
-// What it answers while `action` is done. The log comes a moment after the answer.
+// The same while `action` is done. The log is written shortly after the response.
 async function logged_in(action) {
     const before = logged().length;
     await action();
@@ -118,7 +118,7 @@ async function logged_in(action) {
 
 async function own_pages(tab, site) {
     const [status, text] = await tab.visit(`${site}/home`);
-    check('A browser shows the answer to who is not logged in', [status, JSON.parse(text).error],
+    check('A browser without a login shows the 401', [status, JSON.parse(text).error],
         [401, "I can't let you do that"]);
     check('A wrong password is refused',
         await tab.fetch('POST', '/login', '{"username": "foo", "password": "fo"}'), [401, null]);
@@ -126,13 +126,13 @@ async function own_pages(tab, site) {
         [200, 'Logged in']);
     check('Its scripts cannot read the cookie', await tab.run('document.cookie'), '');
     const cookies = await tab.cookies(site);
-    check('The browser keeps it until it is closed, for the whole site, as Lax',
+    check('The browser keeps it until it is closed, for the whole site, with SameSite=Lax',
         cookies.map((c) => [c.name, c.value.length, c.path, c.httpOnly, c.session, c.sameSite]),
         [['session_id', 40, '/', true, true, 'Lax']]);
     check('The page is greeted', await tab.fetch('GET', '/home'), [200, 'Hello, foo']);
-    check('So is who goes to /home', await tab.visit(`${site}/home`), [200, greeting]);
+    check('So is a user who opens /home', await tab.visit(`${site}/home`), [200, greeting]);
     check('A hundred requests at once are all greeted', await tab.run(`Promise.all(
-        Array.from({ length: 100 }, () => fetch('/home').then((answer) => answer.status))).then(
+        Array.from({ length: 100 }, () => fetch('/home').then((response) => response.status))).then(
         (all) => all.filter((status) => status === 200).length)`), 100);
 }
 
@@ -147,16 +147,16 @@ async function other_pages(tab, site, other, far) {
     check('It gets no permission to post JSON', await logged_in(() =>
         tab.reach(`${site}/login`, { method: 'POST', body: login,
             headers: { 'Content-Type': 'application/json' } })), ['OPTIONS /login 200']);
-    check('Its scripts read no answer', await tab.reach(`${site}/home`, {}), 'TypeError');
+    check('Its scripts cannot read a response', await tab.reach(`${site}/home`, {}), 'TypeError');
     await tab.visit(other);
     const [status, text] = await form(`${site}/logout`);
     check('A form in it is refused', [status, JSON.parse(text).error],
-        [403, 'This request comes from a page of another site']);
+        [403, 'This request comes from a page of another origin']);
     await tab.visit(far);
-    check('The cookie does not go along when a page of another site asks', await logged_in(() =>
+    check('The cookie is not sent with a request of a page of another origin', await logged_in(() =>
         tab.reach(`${site}/home`, {})), ['GET /home 401']);
     await tab.visit(other);
-    check('Who follows a link from there is greeted: the session lives',
+    check('A user who follows a link from there is greeted: the session is valid',
         await tab.load(() => tab.run(`location.href = '${site}/home'`)), [200, greeting]);
 }
 
@@ -166,25 +166,25 @@ async function leaving(tab, site) {
     check('A page of the site logs out', await tab.fetch('POST', '/logout', ''),
         [200, 'logged out']);
     check('The browser forgets the cookie', await tab.cookies(site), []);
-    check('The page is greeted no more', await tab.fetch('GET', '/home'), [401, null]);
+    check('The page is not greeted any more', await tab.fetch('GET', '/home'), [401, null]);
     const [status] = await tab.load(() => tab.run('history.back()'));
     check('Going back does not show the greeting again', status, 401);
 }
 
 async function main() {
-    const others = http.createServer((request, answer) => {
-        answer.setHeader('Content-Type', 'text/html');
-        answer.end('<title>another page</title><body></body>');
+    const others = http.createServer((request, response) => {
+        response.setHeader('Content-Type', 'text/html');
+        response.end('<title>another page</title><body></body>');
     });
     await new Promise((done) => others.listen(0, '127.0.0.1', done));
     const other_port = others.address().port;
     const tab = await open_tab();
 
     for (const [site, other, far] of [
-        // Chromium sends Sec-Fetch-Site to addresses of this machine. Another port is another
-        // origin of the same site, another name is another site.
+        // Chromium sends Sec-Fetch-Site to loopback addresses. Another port is another origin of
+        // the same site, another name is another site.
         ['127.0.0.1', '127.0.0.1', 'localhost'],
-        // It sends none to a name without TLS: there, Origin must do.
+        // It sends none to a name without TLS; there, only Origin is sent.
         ['site.test', 'other.test', 'far.test'],
     ]) {
         await own_pages(tab, `http://${site}:${port}`);
@@ -195,7 +195,7 @@ async function main() {
 }
 
 const overdue = new Promise((_, late) => {
-    setTimeout(late, 60000, new Error('no answer for a minute')).unref();
+    setTimeout(late, 60000, new Error('no response for a minute')).unref();
     browser.on('error', late);
 });
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Clients as they are: each logs in, is greeted, logs out and is greeted no more. A function is one
-# client's visit, and prints what it was answered; the table says what came of it.
+# Real clients: each logs in, is greeted, logs out and is not greeted any more. A function runs one
+# client and prints the responses; the table shows which steps worked.
 cd "$(dirname "$0")/../.." || exit 1
 . tests/world/world.sh
 needs curl
@@ -25,7 +25,7 @@ row() {
     case $line in *' no '*) echo "$said" ;; esac
 }
 
-# mark TEXT SAID: whether the one is in the other.
+# mark TEXT OUTPUT: adds to the line whether the output contains the text.
 mark() {
     case $2 in
     *"$1"*) passed=$((passed + 1)) line="$line yes       " ;;
@@ -51,7 +51,7 @@ curl_json() {
     ask "$url/home"
 }
 
-# The length of what comes from a pipe is not known beforehand: it goes in chunks.
+# The length of input from a pipe is not known in advance, so it is sent in chunks.
 curl_T() {
     printf '%s' "$login" | ask -X POST -T - "$url/login"
     ask "$url/home"
@@ -59,12 +59,12 @@ curl_T() {
     ask "$url/home"
 }
 
-# Without a 100 (Continue), curl would wait for longer than it may take.
+# Without a 100 (Continue), curl would wait longer than its time limit.
 curl_expect() { curl_d -H 'Expect: 100-continue' --expect100-timeout 20; }
 
 curl_http10() { curl_d --http1.0; }
 
-# Asks for HTTP/2, and takes HTTP/1.1 for an answer.
+# Asks for HTTP/2 and accepts HTTP/1.1.
 curl_http2() { curl_d --http2; }
 
 # Sends the target in absolute form.
@@ -75,8 +75,8 @@ curl_next() {
     jar="-sS -m 10 -b $work/jar -c $work/jar"
     curl $jar -w ' %{num_connects}\n' -d "$login" "$url/login" \
         --next $jar -w ' %{num_connects}\n' "$url/home?[1-20]" \
-        --next $jar -w ' %{num_connects}\n' -d '' "$url/logout" >"$work/answers"
-    [ "$(grep -c ' 0$' "$work/answers")" -eq 21 ] && cat "$work/answers"
+        --next $jar -w ' %{num_connects}\n' -d '' "$url/logout" >"$work/responses"
+    [ "$(grep -c ' 0$' "$work/responses")" -eq 21 ] && cat "$work/responses"
     ask "$url/home"
 }
 
@@ -119,9 +119,9 @@ cookie = {}
 for method, path, body in (('POST', '/login', sys.argv[2]), ('GET', '/home', None),
                            ('POST', '/logout', None), ('GET', '/home', None)):
     connection.request(method, path, body, cookie)
-    answer = connection.getresponse()
-    cookie = cookie or {'Cookie': answer.getheader('Set-Cookie').split(';')[0]}
-    print(answer.read().decode())
+    response = connection.getresponse()
+    cookie = cookie or {'Cookie': response.getheader('Set-Cookie').split(';')[0]}
+    print(response.read().decode())
 END
 }
 
@@ -140,13 +140,13 @@ node_fetch() {
     node - "$url" "$login" <<'END'
 const [url, body] = process.argv.slice(2);
 const ask = async (path, options) => {
-    const answer = await fetch(url + path, options);
-    console.log(await answer.text());
-    return answer;
+    const response = await fetch(url + path, options);
+    console.log(await response.text());
+    return response;
 };
 (async () => {
-    const answer = await ask('/login', { method: 'POST', body });
-    const headers = { cookie: answer.headers.getSetCookie()[0].split(';')[0] };
+    const response = await ask('/login', { method: 'POST', body });
+    const headers = { cookie: response.headers.getSetCookie()[0].split(';')[0] };
     await ask('/home', { headers });
     await ask('/logout', { method: 'POST', headers });
     await ask('/home', { headers });
@@ -154,15 +154,15 @@ const ask = async (path, options) => {
 END
 }
 
-# ---- Loads, small ones ----
+# ---- Small loads ----
 
 bench_ab() {
     echo "$login" >"$work/login"
     said=$(ab -n 1 -v 4 -p "$work/login" -T application/json "$url/login")
     set -- -C "session_id=$(echo "$said" | id_in)" -v 4
     echo "$said"
-    ab -k -n 200 -c 10 "$@" "$url/home" >"$work/answers"
-    [ "$(grep -o 'Hello, foo' "$work/answers" | grep -c .)" -eq 200 ] && cat "$work/answers"
+    ab -k -n 200 -c 10 "$@" "$url/home" >"$work/responses"
+    [ "$(grep -o 'Hello, foo' "$work/responses" | grep -c .)" -eq 200 ] && cat "$work/responses"
     ab -n 1 "$@" -p "$work/login" -T application/json "$url/logout"
     ab -n 1 "$@" "$url/home"
 }
@@ -184,11 +184,11 @@ END
     wrk -t 1 -c 1 -d 1s -s "$work/visit.lua" "$url"
 }
 
-# It shows no answers, and keeps no cookie: it counts.
+# It neither shows responses nor keeps cookies: it counts.
 bench_h2load() {
-    ask -d "$login" "$url/login" >"$work/answer"
+    ask -d "$login" "$url/login" >"$work/response"
     echo "$login" >"$work/login"
-    set -- --h1 -H "Cookie: session_id=$(id_in <"$work/answer")"
+    set -- --h1 -H "Cookie: session_id=$(id_in <"$work/response")"
     h2load --h1 -n 1 -d "$work/login" "$url/login" | grep -q ' 1 2xx' && echo 'Logged in'
     h2load "$@" -n 200 -c 10 "$url/home" | grep -q ' 200 2xx' && echo 'Hello, foo'
     h2load "$@" -n 1 -d "$work/login" "$url/logout" | grep -q ' 1 2xx' && echo 'logged out'

@@ -1,12 +1,12 @@
-/* handover.c - a supervisor as small as can be, for the tests. It listens, and runs a program that
- * finds the listening socket as its descriptor 3, by the protocol of sd_listen_fds(3).
+/* handover.c - a minimal supervisor for the tests of socket activation. It listens, and runs a program
+ * that inherits the listening socket as its descriptor 3 (see sd_listen_fds(3)).
  *
- *     handover - PROGRAM [ARGUMENT...]     listens at any free port of 127.0.0.1
- *     handover PATH PROGRAM [ARGUMENT...]  listens at a Unix socket
+ *     handover - PROGRAM [ARGUMENT...]     listens on a free port of 127.0.0.1
+ *     handover PATH PROGRAM [ARGUMENT...]  listens on a Unix socket
  *
- * It says "Listening on PORT" (or PATH), and "Started PID" where it starts the program: with the
- * first connection, and again with the next one after the program has ended. SIGTERM ends both.
- * It never accepts a connection itself. */
+ * It prints "Listening on PORT" (or PATH), and "Started PID" when it starts the program: with the first
+ * connection, and after the program has ended again with the next one. SIGTERM ends both. It never
+ * accepts a connection itself. */
 #define _POSIX_C_SOURCE 200809L
 #include <arpa/inet.h>
 #include <errno.h>
@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { HANDED = 3, NAP = 100 /* ms in which SIGTERM may pass unseen */ };
+enum { INHERITED_FD = 3, POLL_MS = 100 /* SIGTERM is noticed this late */ };
 
 static volatile sig_atomic_t stopping;
 
@@ -60,8 +60,8 @@ static int listen_at_path(const char *path) {
 static void become(char **command, int listener) {
     char pid[24];
     snprintf(pid, sizeof pid, "%ld", (long)getpid());
-    must(dup2(listener, HANDED), "dup2");
-    if (listener != HANDED) close(listener);
+    must(dup2(listener, INHERITED_FD), "dup2");
+    if (listener != INHERITED_FD) close(listener);
     must(setenv("LISTEN_PID", pid, 1), "setenv");
     must(setenv("LISTEN_FDS", "1", 1), "setenv");
     execvp(command[0], command);
@@ -84,7 +84,7 @@ int main(int argc, char **argv) {
     int listener = strcmp(argv[1], "-") == 0 ? listen_at_port() : listen_at_path(argv[1]);
     while (!stopping) {
         struct pollfd waiting = {listener, POLLIN, 0};
-        if (poll(&waiting, 1, NAP) > 0) run(argv + 2, listener);
+        if (poll(&waiting, 1, POLL_MS) > 0) run(argv + 2, listener);
     }
     return 0;
 }

@@ -1,11 +1,11 @@
 #!/bin/sh
-# A supervisor (handover.c) listens, and hands its socket over to the server.
+# Socket activation: a supervisor (handover.c) listens, and the server inherits its socket.
 cd "$(dirname "$0")/../.." || exit 1
 . tests/world/world.sh
 needs curl cc
 
 supervise() {
-    "$work/handover" "$1" "$server" -p 0 -q >"$work/supervisor" 2>"$work/complaint" &
+    "$work/handover" "$1" "$server" -p 0 -q >"$work/supervisor" 2>"$work/errors" &
     supervisor=$!
     adopt "$supervisor"
     eventually grep -q '^Listening on ' "$work/supervisor"
@@ -34,19 +34,19 @@ refuses() {
 
 "${CC:-cc}" -o "$work/handover" tests/world/handover.c || exit 1
 supervise -
-check 'A port handed over is served, whatever -p says' greets "http://127.0.0.1:$place"
-check 'The port in "Serving on" is the one handed over' adopts_port
-check 'A killed server leaves the socket to the next one' \
+check 'An inherited port is served, whatever -p is' greets "http://127.0.0.1:$place"
+check 'The port in "Serving on" is the inherited one' adopts_port
+check 'After a server was killed, the next one inherits the socket' \
     survives KILL greets "http://127.0.0.1:$place"
-check 'So does one that is stopped' survives TERM greets "http://127.0.0.1:$place"
+check 'So it does after a server was stopped' survives TERM greets "http://127.0.0.1:$place"
 end "$supervisor"
 supervise "$work/socket"
-check 'A Unix socket handed over is served' greets http://site --unix-socket "$work/socket"
-check 'It is the supervisor that removes it, and nobody else' \
+check 'An inherited Unix socket is served' greets http://site --unix-socket "$work/socket"
+check 'The server does not remove its socket file' \
     survives TERM greets http://site --unix-socket "$work/socket"
 end "$supervisor"
 LISTEN_PID=1 LISTEN_FDS=1 start -a 127.0.0.1 -p 0 -q
-check 'What is handed over to another process is left alone' greets "$url"
+check 'A socket that is meant for another process is ignored' greets "$url"
 check 'A descriptor that does not listen is refused in one line' refuses handed 1
 check 'Two descriptors are refused in one line' refuses handed 2
 finish

@@ -9,9 +9,10 @@ clients=1000
 
 # ---- The clients, 50 at a time, are curl ----
 
-# visit NAME SITE: asks SITE for /home as each client that has logged in; answers go to $work/NAME.
-# With NAME `login` they log in instead, and the heads of the answers go to $work/cookies. A client
-# sends the cookie as it was set; to a server itself, without what HAProxy has written into it.
+# visit NAME SITE: every client that has logged in requests /home of SITE; the responses go to
+# $work/NAME. If NAME is `login`, they log in instead, and the heads of the responses go to
+# $work/cookies. A client sends the cookie as it was set, but without HAProxy's prefix if SITE is a
+# server.
 visit() {
     mkdir -p "$work/$1" "$work/cookies"
     awk -v clients=$clients -v work="$work" -v name="$1" -v site="$2" '
@@ -44,35 +45,35 @@ visit() {
     sort_out "$1"
 }
 
-# Makes a list of what each client got: its own greeting, word that it is not logged in, or worse.
+# Makes a list of what each client got: its own greeting, a 401, or something else.
 sort_out() {
     awk -v clients=$clients -v from="$work/$1" 'BEGIN {
         for (i = 1; i <= clients; i++) {
-            answer = ""
-            getline answer <(from "/" i)
+            response = ""
+            getline response <(from "/" i)
             close(from "/" i)
-            if (answer == "{\"message\": \"Hello, user" i "\"}") print i, "right"
-            else if (answer ~ /"Logged in"/) print i, "in"
-            else print i, (answer ~ /"status_code": 401/ ? "lost" : "wrong")
+            if (response == "{\"message\": \"Hello, user" i "\"}") print i, "right"
+            else if (response ~ /"Logged in"/) print i, "in"
+            else print i, (response ~ /"status_code": 401/ ? "lost" : "wrong")
         }
     }' >"$work/$1.list"
 }
 
-# those KIND NAME: the clients that got such an answer; count KIND NAME: how many they are.
+# those KIND NAME: the clients that got such a response; count KIND NAME: their number.
 those() { sed -n "s/ $1\$//p" "$work/$2.list" | sort; }
 
 count() { those "$1" "$2" | grep -c .; }
 
 all_are() {
-    for round in $2; do
-        count "$1" "$round"
-        [ "$(count "$1" "$round")" -eq $clients ] || return
+    for visit in $2; do
+        count "$1" "$visit"
+        [ "$(count "$1" "$visit")" -eq $clients ] || return
     done
 }
 
-# ---- The fleet ----
+# ---- The servers ----
 
-start_fleet() {
+start_servers() {
     awk -v clients=$clients 'BEGIN { for (i = 1; i <= clients; i++) print "user" i ":pw" }' \
         >"$work/users"
     echo 'foo:foo' >>"$work/users"
@@ -99,7 +100,7 @@ run_haproxy() {
     haproxy -W -f "$work/haproxy.cfg" >"$work/haproxy.log" 2>&1 &
     haproxy=$!
     adopt "$haproxy"
-    eventually curl -sk -o "$work/answer" "$site/home"
+    eventually curl -sk -o "$work/response" "$site/home"
 }
 
 # ---- What is promised ----
@@ -109,11 +110,11 @@ cookie_is_secure() {
         grep -i '^set-cookie: session_id=[abc]~[0-9a-f]*; Path=/; HttpOnly; SameSite=Lax; Secure'
 }
 
-speaks_http2() { curl -sk --http2 -o "$work/answer" -w '%{http_version}' "$site/home" | grep -x 2; }
+speaks_http2() { curl -sk --http2 -o "$work/response" -w '%{http_version}' "$site/home" | grep -x 2; }
 
-# Of 25 posts from one address, 20 come through.
+# Of 25 posts from one address, 20 are accepted.
 limits_posts() {
-    said=$(curl -sk --interface 127.2.2.2 -o "$work/answer" -w '%{http_code}\n' -d '' \
+    said=$(curl -sk --interface 127.2.2.2 -o "$work/response" -w '%{http_code}\n' -d '' \
         "$site/logout?[1-25]" | sort | uniq -c | tr -s ' \n' ' ')
     [ "$said" = ' 20 200 5 429 ' ] || { echo "$said"; return 1; }
 }
@@ -138,7 +139,7 @@ reload() {
     visit reloaded "$site"
 }
 
-# Asks, reloads, and asks again on the same connection.
+# Sends a request, reloads, and sends another one on the same connection.
 keeps_connection() {
     request='GET /home HTTP/1.1\r\nHost: localhost\r\n\r\n'
     {
@@ -148,13 +149,13 @@ keeps_connection() {
         sleep 1
         printf "$request"
         sleep 0.5
-    } | openssl s_client -quiet -connect "${site#https://}" >"$work/answers" 2>/dev/null
-    cat "$work/answers"
-    [ "$(grep -o 'HTTP/1.1 401 ' "$work/answers" | grep -c .)" -eq 2 ]
+    } | openssl s_client -quiet -connect "${site#https://}" >"$work/responses" 2>/dev/null
+    cat "$work/responses"
+    [ "$(grep -o 'HTTP/1.1 401 ' "$work/responses" | grep -c .)" -eq 2 ]
 }
 
-# A table of sessions would be gone with the old HAProxy, and a new one hands its table on to the
-# process of a reload only when it is 5 s old.
+# A table of sessions would be lost with the old HAProxy, and a new HAProxy passes its table to the
+# process of a reload only after 5 s.
 restart() {
     end "$haproxy"
     run_haproxy
@@ -180,7 +181,7 @@ lost_alone() {
     those lost killed | cmp - "$work/theirs" && [ "$(count wrong killed)" -eq 0 ]
 }
 
-# The killed server starts again, and everybody logs in.
+# The killed server starts again, and all clients log in.
 return_server() {
     "$server" -a 127.0.0.1 -p "$port_a" -S -q -u "$work/users" >"$work/said" &
     adopt $!
@@ -190,35 +191,35 @@ return_server() {
     visit at_a "http://127.0.0.1:$port_a"
 }
 
-takes_part() { [ "$(count right at_a)" -gt 0 ]; }
+gets_share() { [ "$(count right at_a)" -gt 0 ]; }
 
-start_fleet
+start_servers
 start_haproxy
 check 'A login through HTTPS gets a cookie marked Secure' cookie_is_secure
 check 'foo logs in, is greeted and logs out through HAProxy' greets "$site" -k
 check 'HAProxy speaks HTTP/2 to the client, HTTP/1.1 to the server' speaks_http2
-check "A browser's post from a page of the site is taken" \
+check "A browser's post from a page of the site is accepted" \
     says 200 "$site/logout" -d '' -H "Origin: $site"
-check 'That from a page of another site is refused' \
+check 'One from a page of another origin is refused' \
     says 403 "$site/logout" -d '' -H 'Origin: https://example.org'
-check 'Posts from one address have a limit' limits_posts
+check 'The posts from one address are limited' limits_posts
 visit login "$site"
 check 'Every client logs in' all_are in login
 visit greet "$site"
 check 'Every client is greeted by its name' all_are right greet
-check 'Each session lives in one server, and each server has some' lives_once
+check 'Each session is in one server, and each server has some' lives_once
 reload
-check 'A reload loses no session and spoils no answer' all_are right 'reload reloaded'
-check 'A connection that was idle at a reload takes one more request' keeps_connection
+check 'A reload loses no session and no response' all_are right 'reload reloaded'
+check 'A connection that was idle at a reload accepts one more request' keeps_connection
 restart
-check 'Nor is a session lost where HAProxy starts again, and reloads at once' all_are right restart
+check 'A restart of HAProxy and an immediate reload lose no session' all_are right restart
 kill_server
 check 'While a server is killed, the clients of the others are greeted' others_are_greeted kill
-check 'With a server its own sessions are gone, and no other' lost_alone
+check 'Only the sessions of the killed server are lost' lost_alone
 return_server
-check 'When it is back, everybody logs in' all_are in login
+check 'When it is back, every client logs in' all_are in login
 check 'and is greeted' all_are right greet_again
-check 'It takes its part again' takes_part
+check 'It gets its share again' gets_share
 
 logins=$(count in login)
 greetings=$(cat "$work"/greet*.list "$work"/re*.list | grep -c right)
@@ -226,6 +227,6 @@ echo "$clients clients; logins $clients and $logins; greetings $greetings"
 echo "lost or wrong at the reload: $(cat "$work"/reload*.list | grep -vc right);" \
     "at the restart: $(grep -vc right "$work/restart.list")"
 echo "sessions in the killed server: $(grep -c . "$work/theirs"); lost: $(count lost killed);" \
-    "wrong answers: $(count wrong killed)"
+    "wrong responses: $(count wrong killed)"
 echo "errors for its own clients in the second of the kill: $(count wrong kill)"
 finish

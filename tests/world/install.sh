@@ -23,12 +23,12 @@ others_may_use_it() {
         [ -z "$(find "$root/usr" -type d ! -perm -755)" ]
 }
 
-# A program that runs cannot be written to.
+# The file of a running program cannot be written to.
 installs_over_running() { run install && greets "$url"; }
 
 leaves_nothing() { run uninstall && files && [ -z "$(files)" ]; }
 
-# -h has a line "  -x  ..." for each option, the page `.It Fl x`.
+# For each option, -h has a line "  -x  ..." and the page has `.It Fl x`.
 options_agree() {
     "$server" -h | sed -n 's/^  -\(.\) .*/\1/p' | sort >"$work/help"
     sed -n 's/^\.It Fl \(.\).*/\1/p' server.8 | sort >"$work/page"
@@ -40,12 +40,12 @@ check 'It installs the server and its page below DESTDIR and PREFIX' installs
 check 'Others may run and read them, whatever the umask' others_may_use_it
 server="$root/usr/bin/server"
 start -a 127.0.0.1 -p 0 -q
-check 'It installs over a server that runs' installs_over_running
+check 'It replaces a running server' installs_over_running
 server=${SERVER:-./server}
 check 'make uninstall leaves no file behind' leaves_nothing
 check 'The page has every option of -h, and no other' options_agree
 if has mandoc; then
-    check 'mandoc finds no fault with the page, whatever other pages there are' \
+    check 'mandoc finds no fault with the page' \
         finds_no_fault 'referenced manual not found\|outdated mandoc.db' mandoc -T lint server.8
 else
     skip 'mandoc is not installed'

@@ -6,7 +6,7 @@ needs nginx curl
 
 serves_at_path() { [ "$name" = "$work/server.sock" ]; }
 
-# All that nginx writes goes to $work, and it runs as whoever runs this.
+# All files of nginx are in $work, and it runs as the user who runs this.
 start_nginx() {
     take_port
     site=http://127.0.0.1:$port
@@ -21,7 +21,7 @@ start_nginx() {
     } >"$work/nginx.conf"
     nginx -e stderr -c "$work/nginx.conf" >"$work/nginx.log" 2>&1 &
     adopt $!
-    eventually curl -s -o "$work/answer" "$site/home"
+    eventually curl -s -o "$work/response" "$site/home"
 }
 
 takes_chunks() {
@@ -30,17 +30,17 @@ takes_chunks() {
 }
 
 start_nginx
-check 'Without a server, nginx says 502' says 502 "$site/home"
+check 'Without a server, nginx responds with 502' says 502 "$site/home"
 start -a "$work/server.sock" -q
-check 'The server says the path of its socket' serves_at_path
+check 'The server prints the path of its socket' serves_at_path
 check 'foo logs in, is greeted and logs out through nginx' greets "$site"
-check 'A body in chunks goes through' takes_chunks
-check "A browser's post from a page of the site is taken" \
+check 'A chunked body is accepted' takes_chunks
+check "A browser's post from a page of the site is accepted" \
     says 200 "$site/logout" -d '' -H "Origin: $site"
-check 'That from a page of another site is refused' \
+check 'One from a page of another origin is refused' \
     says 403 "$site/logout" -d '' -H 'Origin: http://example.org'
 end "$pid" KILL
 start -a "$work/server.sock" -q
-check 'A server that was killed leaves no socket in the way of the next one' serves_at_path
+check 'After a server was killed, the next one can use the path of its socket' serves_at_path
 check 'nginx reaches it by the same path' greets "$site"
 finish

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The lines that the README shows for scripts, run as they stand there.
+# Runs the lines that the README shows for scripts.
 cd "$(dirname "$0")/../.." || exit 1
 . tests/world/world.sh
 needs curl
@@ -26,5 +26,5 @@ fail_at_once() {
 awk '/^## / { on = /^## For scripts/ } on && sub(/^    /, "")' README.md >"$work/lines"
 check 'The README shows four lines for scripts' are_four
 check 'They start a server, test it, stop it, and succeed' work_out "$(realpath "$server")"
-check 'They fail at once where the server does not start' fail_at_once "$(command -v false)"
+check 'They fail at once if the server does not start' fail_at_once "$(command -v false)"
 finish

@@ -1,10 +1,10 @@
 #!/bin/sh
-# The files in examples/ under the programs they are for: systemd and BusyBox's init, each as the
-# process 1 of namespaces that unshare(1) makes, which needs root. Nothing outside is touched.
+# The files in examples/ with the programs they are for: systemd and BusyBox's init, each as process 1
+# of namespaces that unshare(1) creates, which needs root. Nothing outside is changed.
 cd "$(dirname "$0")/../.." || exit 1
 . tests/world/world.sh
 
-# The files that process 1 sees in place of the machine's own: /etc with the units, the line of
+# The files that process 1 sees instead of the machine's own: /etc with the units, the line of
 # inittab and the users, and /usr/local with the server.
 prepare() {
     mkdir -p "$work/etc/server" "$work/etc/systemd/system" "$work/local/bin"
@@ -21,7 +21,7 @@ prepare() {
 }
 
 # boot COMMAND...: becomes process 1, in namespaces and a control group of its own. $init is its
-# number outside; $inside runs a command beside it.
+# process ID outside; $inside runs a command in its namespaces.
 boot() {
     unshare --mount --pid --net --ipc --uts --fork --kill-child sh -ec '
         mount -t proc proc /proc
@@ -54,7 +54,7 @@ halt() {
     trap 'clean_up >/dev/null 2>&1' EXIT
 }
 
-# Where it runs, the server may do nothing but serve.
+# The server has no rights beyond those that it needs.
 is_confined() {
     main=$($inside systemctl show --property MainPID --value server.service)
     $inside cat "/proc/$main/status" | grep -E '^(Uid|CapBnd|NoNewPrivs|Seccomp):' |
@@ -68,10 +68,10 @@ under_systemd() {
     boot /lib/systemd/systemd --unit=server.socket --show-status=no
     check 'systemd starts the server with the first connection' \
         eventually greets http://127.0.0.1:8080
-    check 'The server is left no rights but to serve' is_confined
-    check 'Nobody is refused after it was killed' \
+    check 'The server has no rights beyond those that it needs' is_confined
+    check 'No connection is refused after it was killed' \
         greets_after $inside systemctl kill --signal=KILL server.service
-    check 'Nobody is refused after it was stopped' \
+    check 'No connection is refused after it was stopped' \
         greets_after $inside systemctl stop server.service
     $inside systemctl stop server.socket server.service
     halt
@@ -81,18 +81,18 @@ under_init() {
     boot busybox init
     check 'The line of inittab starts the server' eventually greets http://127.0.0.1:8080
     $inside busybox killall -9 server
-    check 'init starts it again when it was killed' eventually greets http://127.0.0.1:8080
+    check 'init starts it again after it was killed' eventually greets http://127.0.0.1:8080
     halt
 }
 
-# systemd-analyze(1) looks whether the program of a unit is there.
+# systemd-analyze(1) checks that the program of a unit exists.
 verify_units() {
     cp -r "$work/etc/systemd/system" "$work/units"
     sed "s,/usr/local,$work/local," examples/server.service >"$work/units/server.service"
     export SYSTEMD_UNIT_PATH="$work/units"
     check 'systemd-analyze finds no fault with the units' \
         finds_no_fault '^$' systemd-analyze verify --man=no server.service server.socket
-    check 'It finds the service exposed by 1.0 of 10 at most' \
+    check 'It rates the exposure of the service at 1.0 of 10 at most' \
         systemd-analyze security --offline=yes --threshold=10 --no-pager server.service
 }
 

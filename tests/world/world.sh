@@ -1,25 +1,25 @@
-# world.sh - what every script in this folder begins with. They test ./server, which must have been
-# built, together with programs that others wrote.
+# world.sh - shared by the scripts in this folder. They test ./server, which must be built, together
+# with programs of other projects.
 #
-#     needs haproxy curl           ends the script with one line where a program is missing
-#     start -p 0 -q                runs the server; $pid, $name, $port and $url tell about it; not
-#                                  in a check, whose command is a process that forgets it
-#     adopt $!                     a program that is to end with the script, or earlier:
-#     end PID [SIGNAL]             sends it SIGTERM or SIGNAL, and waits for its end
-#     check "A sentence" command   passes where the command succeeds; what it said is shown if not
-#     finish                       the last line: how many passed
+#     needs haproxy curl           ends the script with one line if a program is missing
+#     start -p 0 -q                runs the server and sets $pid, $name, $port and $url; not in a
+#                                  check, whose command is a process of its own
+#     adopt $!                     a program that must end with the script, or earlier:
+#     end PID [SIGNAL]             sends SIGTERM or SIGNAL, and waits for the end
+#     check "A sentence" command   passes if the command succeeds; otherwise its output is shown
+#     finish                       prints the last line: how many passed
 #
 # All files go into the folder $work, outside the tree, which is removed at the end. Everything
-# listens on addresses of this machine alone. SERVER names another server to test.
+# listens only on addresses of this machine. SERVER names another server to test.
 set -u
 server=${SERVER:-./server}
 work=$(mktemp -d) || exit 1
-export HOME="$work" # no program brings settings along, or leaves any
+export HOME="$work" # no program reads or leaves settings
 unset http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY
 passed=0 failed=0 children=''
 
 clean_up() {
-    trap - TERM # or the process below may miss the one it is sent, and hold on to our output
+    trap - TERM # or the process below may ignore it, and keep our output open
     for child in $children; do kill "$child"; done
     (sleep 5; kill -KILL $children) &
     for child in $children; do wait "$child"; done
@@ -35,7 +35,7 @@ finish() {
     exit
 }
 
-# What cannot be tested here is named; where CI is set, nothing may be missing.
+# Reports what cannot be tested here; if CI is set, that is a failure.
 skip() {
     echo "SKIPPED $1"
     [ -z "${CI-}" ] || failed=$((failed + 1))
@@ -74,7 +74,7 @@ check() {
     fi
 }
 
-# Succeeds where the command does and says nothing, the lines that match PATTERN left out.
+# Succeeds if the command does and prints nothing but lines that match PATTERN.
 finds_no_fault() {
     pattern=$1
     shift
@@ -84,7 +84,7 @@ finds_no_fault() {
     [ -z "$said" ]
 }
 
-# Tries the command again and again, for ten seconds or so.
+# Tries the command again and again, for about ten seconds.
 eventually() {
     for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
         "$@" >/dev/null 2>&1 && return
@@ -93,7 +93,7 @@ eventually() {
     "$@"
 }
 
-# Runs a server, and reads where it serves from what it says; nothing where it did not start.
+# Runs a server and reads its address from its output; $name is empty if it did not start.
 start() {
     rm -f "$work/said"
     mkfifo "$work/said"
@@ -107,29 +107,29 @@ start() {
 
 is_over() { ! kill -0 "$1"; }
 
-# A port that was free a moment ago, for programs that cannot take a free one by themselves.
+# Finds a free port, for programs that cannot choose one themselves.
 take_port() {
     start -a 127.0.0.1 -p 0 -q
     end "$pid"
 }
 
-# says STATUS URL [OPTION...]: the status that curl gets with these options.
+# says STATUS URL [OPTION...]: whether curl gets this status with these options.
 says() {
     wanted=$1
     shift
-    status=$(curl -sk -m 10 -o "$work/answer" -w '%{http_code}' "$@")
+    status=$(curl -sk -m 10 -o "$work/response" -w '%{http_code}' "$@")
     echo "$status"
     [ "$status" = "$wanted" ]
 }
 
 # greets URL [OPTION...]: with these options of curl, foo logs in, is greeted and logs out. $inside
-# is a command that runs curl somewhere else.
+# is a command that runs curl in another place.
 inside=''
 greets() {
     site=$1
     shift
     set -- $inside curl -sS -m 10 -b "$work/jar" -c "$work/jar" "$@"
-    "$@" -d '{"username": "foo", "password": "foo"}' "$site/login" >"$work/answer" &&
+    "$@" -d '{"username": "foo", "password": "foo"}' "$site/login" >"$work/response" &&
         "$@" "$site/home" | grep -Fx '{"message": "Hello, foo"}' &&
         "$@" -d '' "$site/logout" | grep -Fx '{"message": "logged out"}'
 }

@@ -7,7 +7,7 @@
 #include <microhttpd.h>
 #include <unistd.h>
 
-/* Of a request under way: the body comes in pieces. */
+/* The body of a request in progress, which comes in pieces. */
 struct body {
     size_t len;
     char text[512];
@@ -34,8 +34,8 @@ static enum MHD_Result login(struct MHD_Connection *connection, const struct bod
     return reply(connection, 200, out, field);
 }
 
-static enum MHD_Result answer(struct MHD_Connection *connection, const char *path,
-                              const char *method, const struct body *body) {
+static enum MHD_Result respond(struct MHD_Connection *connection, const char *path,
+                               const char *method, const struct body *body) {
     const char *id = MHD_lookup_connection_value(connection, MHD_COOKIE_KIND, "session_id");
     if (!id) id = "";
     if (strcmp(path, "/home") == 0 && *find_session(id))
@@ -59,7 +59,7 @@ static enum MHD_Result handle(void *unused, struct MHD_Connection *connection, c
         *request = calloc(1, sizeof *body);
         return *request ? MHD_YES : MHD_NO;
     }
-    if (*len == 0) return answer(connection, path, method, body);
+    if (*len == 0) return respond(connection, path, method, body);
     if (*len >= sizeof body->text - body->len) return MHD_NO;
     memcpy(body->text + body->len, data, *len);
     body->len += *len;

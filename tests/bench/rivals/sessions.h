@@ -1,7 +1,7 @@
-/* sessions.h - what the rivals written in C keep: a table of sessions, by a hash of their ids.
+/* sessions.h - a hash table of sessions, for the other servers that are written in C.
  *
- * It is the least that does: no users, no end of a session, no bound. Entropy is drawn in pieces,
- * so that a login needs no system call.
+ * It is minimal: no users, no timeouts, no limit. Random bytes are read in large pieces, so that a
+ * login needs no system call.
  */
 #ifndef SESSIONS_H
 #define SESSIONS_H
@@ -19,8 +19,8 @@ struct session {
 
 static struct session *sessions[65536];
 
-/* Where the session with this id is linked, or where one would be. Ids are random: their first
- * digits are the hash. */
+/* Returns the link to the session with this id, or the link where it would be added. Ids are random,
+ * so their first digits are the hash. */
 static struct session **find_session(const char *id) {
     char digits[5] = "";
     strncpy(digits, id, 4);

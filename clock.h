@@ -1,0 +1,11 @@
+/* clock.h - the unit of time. Points in time and durations are int64_t nanoseconds. Points in
+ * time are read from a monotonic clock, which no administrator and no time server can set. */
+#ifndef CLOCK_H
+#define CLOCK_H
+
+#include <stdint.h>
+
+#define NS_PER_S  INT64_C(1000000000)
+#define NS_PER_MS INT64_C(1000000)
+
+#endif

@@ -1,0 +1,91 @@
+/* route.c - the route table, and the error format that all errors share.
+ *
+ *     static const struct route routes[] = {
+ *         {"GET", "/home", home},
+ *         {NULL, NULL, NULL},
+ *     };
+ *     res.status = route_request(routes, &req, &res);
+ *
+ * Handlers are found by method and path. The rest follows from the table:
+ *
+ *     HEAD      is handled like GET; the server sends only the head of the response
+ *     OPTIONS   200, with the methods of the path in the field Allow
+ *     405       the path exists, but not with this method; with the field Allow
+ *     404       the path does not exist
+ *     403       a browser sent this request, other than GET, for a page of another origin
+ *
+ * The body of an error has the format of the Python original:
+ *
+ *     {"status": "404 Not Found", "status_code": 404, "error": "Path /x not found", "data": null}
+ *
+ * This file must not do any I/O.
+ */
+#include "route.h"
+#include "json.h"
+
+/* The longest path that is looked up, and the longest path or method in an error message. With
+ * every byte escaped as \uXXXX it still fits the smallest body: 6 * 128 + 160 bytes around it <
+ * 1024. */
+#define MAX_SHOWN 128
+
+/* Writes an error whose message consists of three parts. `what` comes from the request: it is
+ * escaped, and left out if it is too long. */
+static int error_about(struct http_response *res, int status, const char *before, struct str what,
+                       const char *after) {
+    struct text *body = &res->body;
+    struct str number = NUMBER((uint64_t)status);
+    text_clear(body);
+    text_put_all(body, STR("{\"status\": \""), number, STR(" "), str_of(http_reason(status)),
+                 STR("\", \"status_code\": "), number);
+    text_put_all(body, STR(", \"error\": \""), str_of(before));
+    json_escape(body, what.len <= MAX_SHOWN ? what : STR("..."));
+    text_put_all(body, str_of(after), STR("\", \"data\": null}"));
+    return status;
+}
+
+int route_error(struct http_response *res, int status, const char *message) {
+    return error_about(res, status, message, STR(""), "");
+}
+
+/* Returns the row for this method and path, or NULL. */
+static const struct route *find_route(const struct route routes[], struct str method,
+                                      struct str path) {
+    for (const struct route *row = routes; row->method; row++)
+        if (str_equal(str_of(row->path), path) && str_equal(str_of(row->method), method))
+            return row;
+    return NULL;
+}
+
+/* Lists the methods that the path has in the table, each with a comma behind it; HEAD comes with
+ * GET. */
+static void list_methods(const struct route routes[], struct str path, struct text *methods) {
+    for (const struct route *row = routes; row->method; row++) {
+        struct str method = str_of(row->method);
+        if (!str_equal(str_of(row->path), path)) continue;
+        text_put_all(methods, method, str_equal(method, STR("GET")) ? STR(", HEAD, ") : STR(", "));
+    }
+}
+
+int route_request(const struct route routes[], const struct http_request *req,
+                  struct http_response *res) {
+    char allow_storage[HTTP_EXTRA_FIELDS_SIZE], path_storage[MAX_SHOWN];
+    struct text allow = TEXT(allow_storage), decoded = TEXT(path_storage);
+    bool is_head = str_equal(req->method, STR("HEAD"));
+    struct str method = is_head ? STR("GET") : req->method;
+    http_decode_path(&decoded, req->path);
+    struct str path = decoded.truncated ? STR("...") : text_str(&decoded);
+    if (path.len > 1 && path.s[path.len - 1] == '/') path.len--; /* as in the Python original */
+    const struct route *route = find_route(routes, method, path);
+    if (is_head || !route) list_methods(routes, path, &allow);
+    if (!route && allow.len == 0 && !str_equal(path, STR("*")))
+        return error_about(res, 404, "Path ", path, " not found");
+    if (is_head || !route) http_add_field(res, STR("Allow"), text_str(&allow), STR("OPTIONS"));
+    if (!route && str_equal(method, STR("OPTIONS"))) {
+        text_put(&res->body, STR("{}"));
+        return 200;
+    }
+    if (!route) return error_about(res, 405, "", req->method, " not allowed");
+    if (!str_equal(method, STR("GET")) && http_is_cross_origin(req))
+        return route_error(res, 403, "This request comes from a page of another origin");
+    return route->handle(req, res);
+}
