@@ -6,10 +6,11 @@ cd "$(dirname "$0")/.." || exit 1
 passed=0 failed=0
 sources='app.c server.c listen.c log.c route.c http.c json.c db.c sha1.c str.c'
 
+# cert-err33-c                  a message that cannot be printed cannot be reported either
 # easily-swappable-parameters   memcpy and strcmp, too, have two parameters of one type in a row
 # not-null-terminated-result    views and literals go through memchr and memcpy, which need no NUL
 # reserved-identifier           _POSIX_C_SOURCE is reserved for being defined: it asks for POSIX
-checks='-*,bugprone-*,cert-*,clang-analyzer-*'
+checks='-*,bugprone-*,cert-*,clang-analyzer-*,-cert-err33-c'
 checks="$checks,-bugprone-easily-swappable-parameters"
 checks="$checks,-bugprone-not-null-terminated-result,-bugprone-reserved-identifier"
 checks="$checks,-cert-dcl37-c,-cert-dcl51-cpp" # two other names of reserved-identifier
