@@ -341,8 +341,8 @@ static bool read_secret(unsigned char secret[DB_SECRET_SIZE]) {
     static const char path[] = "/dev/urandom";
     int fd = open(path, O_RDONLY);
     if (fd >= 0) errno = EIO; /* if it ends early */
-    bool success = (fd >= 0 && read(fd, secret, DB_SECRET_SIZE) == DB_SECRET_SIZE) ||
-                   fail("read", path, strerror(errno));
+    bool success = fd >= 0 && read(fd, secret, DB_SECRET_SIZE) == DB_SECRET_SIZE;
+    if (!success) fail("read", path, strerror(errno));
     close(fd);
     return success;
 }

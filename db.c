@@ -199,7 +199,7 @@ static void count_failure(struct login_failures *failures, uint64_t hash, int64_
     }
     failures->name_hash = hash;
     failures->last_at = now;
-    if (failures->count < UINT32_MAX) failures->count++;
+    failures->count += failures->count < UINT32_MAX;
 }
 
 /* Usernames are not compared: the name is part of what is hashed, so only the hash of the right

@@ -183,7 +183,7 @@ static bool is_authority(struct str s) {
 static void parse_target(struct scanner *in, struct http_request *req, struct str target) {
     const struct str scheme = STR("http://");
     struct str rest = target;
-    bool valid = target.len > 0 && target.s[0] == '/';
+    bool valid = target.s[0] == '/';
     if (target.len > scheme.len && equal_ignore_case((struct str){target.s, scheme.len}, scheme)) {
         rest = str_from(target, scheme.len);
         while (rest.len > 0 && rest.s[0] != '/' && rest.s[0] != '?') rest = str_from(rest, 1);

@@ -172,7 +172,6 @@ const char *listen_open(struct listener *listener, const char *address, unsigned
 
 /* The socket file is kept if another server listens on it by now. */
 void listen_close(struct listener *listener) {
-    if (listener->fd < 0) return;
     close(listener->fd);
     listener->fd = -1;
     if (is_unix_path(listener->name) && !listener->inherited) unlink_stale_socket(listener->name);

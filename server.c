@@ -270,7 +270,7 @@ static bool exceeds_share(const struct server *server, const struct peer *peer,
  * Moore may return a smaller client too; then exceeds_share decides. */
 static const struct peer *client_over_share(const struct server *server, const struct peer *asking,
                                             enum resource wanted) {
-    const struct peer *holder = NULL;
+    const struct peer *holder = NULL; /* there is at least one connection, so it will be set */
     size_t votes = 0;
     if (asking && exceeds_share(server, asking, wanted)) return asking;
     for (size_t i = FIRST; i < server->nfds; i++) {
@@ -279,7 +279,7 @@ static const struct peer *client_over_share(const struct server *server, const s
         if (votes == 0) holder = &c->peer;
         votes = c->peer.network == holder->network ? votes + 1 : votes - 1;
     }
-    return holder && exceeds_share(server, holder, wanted) ? holder : NULL;
+    return exceeds_share(server, holder, wanted) ? holder : NULL;
 }
 
 /* Returns the connection to evict, or 0 if there is none. One that is not busy is preferred.
@@ -367,15 +367,21 @@ static bool process_input(struct server *server, struct connection *c) {
 
 /* ---- Events ---- */
 
-static bool would_block(void) { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR; }
+/* On most systems the two errors have one number, and the last comparison is never made. */
+static bool would_block(void) {
+    return errno == EAGAIN || errno == EINTR || (EWOULDBLOCK != EAGAIN && errno == EWOULDBLOCK);
+}
 
 /* Appends what the client has sent to the input. Returns false if the connection was closed. */
 static bool receive(struct server *server, size_t i) {
-    struct text *in = &server->connections[i].buffer->in;
+    struct connection *c = &server->connections[i];
+    struct text *in = &c->buffer->in;
     size_t max = in->cap - in->len < MAX_READ ? in->cap - in->len : MAX_READ;
     ssize_t n = recv(server->pollfds[i].fd, in->s + in->len, max, 0);
+    bool again = n < 0 && would_block();
     if (n > 0) in->len += (size_t)n;
-    if (n > 0 || (n < 0 && would_block())) return true;
+    if (again) c->since = server->now; /* it has input, so a shutdown must not take it for idle */
+    if (n > 0 || again) return true;
     close_connection(server, i, "the client left in the middle of a request");
     return false;
 }
@@ -396,8 +402,8 @@ static void end_event(struct server *server, size_t i, enum conn_state old_state
     struct connection *c = &server->connections[i];
     struct text *in = &c->buffer->in, *out = &c->buffer->out;
     if (c->close_after_response && out->len == 0) {
-        if (!c->lingering)
-            c->lingering = in->len > 0 && shutdown(server->pollfds[i].fd, SHUT_WR) == 0;
+        if (!c->lingering && in->len > 0)
+            c->lingering = shutdown(server->pollfds[i].fd, SHUT_WR) == 0;
         if (!c->lingering) {
             close_connection(server, i, NULL);
             return;
@@ -505,7 +511,8 @@ static void after_full_poll(struct server *server) {
     server->next_full_poll = server->now + FULL_POLL_INTERVAL + inactive * FULL_POLL_PER_INACTIVE;
 }
 
-static int to_ms(int64_t ns) { return ns < 0 ? 0 : (int)(ns / NS_PER_MS + 1); }
+/* Rounds up. */
+static int to_ms(int64_t ns) { return (int)(ns / NS_PER_MS + 1); }
 
 /* Returns how long a full poll may wait, in ms; -1 means until an event. */
 static int full_poll_timeout(const struct server *server) {

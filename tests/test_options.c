@@ -503,6 +503,15 @@ static void test_sessions(void) {
         for (int i = 1; i < 4; i++) CHECK(visit(&child, ids[i]) == 200);
         CHECK(stop(&child, SIGTERM) == 0);
     }
+    TEST("-s: fewer sessions than users are raised to one for each user") {
+        char options[300], ids[2][41];
+        snprintf(options, sizeof options, "%s -s 1", write_users("ann:ann\nfoo:foo\n"));
+        struct child child = start(options);
+        CHECK(log_in(&child, LOGIN_AS("ann", "ann"), ids[0]) == 200);
+        CHECK(log_in(&child, FOO, ids[1]) == 200);
+        CHECK(visit(&child, ids[0]) == 200 && visit(&child, ids[1]) == 200);
+        CHECK(stop(&child, SIGTERM) == 0);
+    }
 }
 
 /* ---- Echo ---- */

@@ -1125,6 +1125,15 @@ static void test_log(void) {
         close(pipe_ends[0]);
         close(pipe_ends[1]);
     }
+    TEST("a statement that does not fit is dropped and counted like any other line") {
+        begin_log();
+        open_pipe(pipe_ends, false);
+        log_.fd = pipe_ends[1];
+        for (int i = 0; i < 2000; i++) log_statement(&log_, STR("SELECT"), STR("parameter"));
+        CHECK(log_.dropped > 0);
+        close(pipe_ends[0]);
+        close(pipe_ends[1]);
+    }
     TEST("a rejected request is logged with its first line; empty lines before it are dropped") {
         begin(10);
         connect_and_send("POST / HTTP/1.1\r\nHost: a\r\n\r\n\r\n\r\nX\n");

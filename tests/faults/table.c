@@ -34,19 +34,21 @@ static bool is_random = true;
 static int model_accept(void *address);
 static int model_clock(struct timespec *to);
 static int model_close(int fd);
+static int model_fcntl(int fd);
 static int model_poll(struct pollfd pollfds[], nfds_t count);
 static ssize_t model_recv(int fd, char *to, size_t len);
 static ssize_t model_send(int fd, size_t len);
+static int model_shutdown(int fd);
 
 /* The system's headers have been read above, so these change only server.c and listen.c. */
 #define accept(fd, address, len)      ((void)(fd), (void)(len), model_accept(address))
 #define clock_gettime(clock, to)      model_clock(to)
 #define close(fd)                     model_close(fd)
-#define fcntl(fd, command, value)     (is_random && one_in(100) ? fail(EBADF) : 0)
+#define fcntl(fd, command, value)     model_fcntl(fd)
 #define poll(pollfds, count, timeout) ((void)(timeout), model_poll(pollfds, count))
 #define recv(fd, to, len, flags)      model_recv(fd, to, len)
 #define send(fd, from, len, flags)    model_send(fd, len)
-#define shutdown(fd, how)             (one_in(20) ? fail(ENOTCONN) : 0)
+#define shutdown(fd, how)             model_shutdown(fd)
 
 /* So that the object of listen.c may be linked, too. */
 #define listen_valid_address model_listen_valid_address
@@ -108,6 +110,16 @@ static void end_events(int i) {
         wrong_events = model[i].events ? "an event too many" : "an event was skipped";
     model[i].ready = model[i].flushed = false;
     model[i].events = 0;
+}
+
+static int model_fcntl(int fd) {
+    (void)fd;
+    return is_random && one_in(100) ? fail(EBADF) : 0;
+}
+
+static int model_shutdown(int fd) {
+    (void)fd;
+    return one_in(20) ? fail(ENOTCONN) : 0;
 }
 
 static int model_close(int fd) {
