@@ -374,14 +374,13 @@ static bool would_block(void) {
 
 /* Appends what the client has sent to the input. Returns false if the connection was closed. */
 static bool receive(struct server *server, size_t i) {
-    struct connection *c = &server->connections[i];
-    struct text *in = &c->buffer->in;
+    struct text *in = &server->connections[i].buffer->in;
     size_t max = in->cap - in->len < MAX_READ ? in->cap - in->len : MAX_READ;
-    ssize_t n = recv(server->pollfds[i].fd, in->s + in->len, max, 0);
-    bool again = n < 0 && would_block();
+    int fd = server->pollfds[i].fd;
+    ssize_t n = recv(fd, in->s + in->len, max, 0);
+    if (n < 0 && errno == EINTR) n = recv(fd, in->s + in->len, max, 0); /* poll said it is ready */
     if (n > 0) in->len += (size_t)n;
-    if (again) c->since = server->now; /* it has input, so a shutdown must not take it for idle */
-    if (n > 0 || again) return true;
+    if (n > 0 || (n < 0 && would_block())) return true;
     close_connection(server, i, "the client left in the middle of a request");
     return false;
 }

@@ -636,7 +636,8 @@ static void test_refusals(void) {
         CHECK(log_in_at_length(&client, 256, 1) == 400);
         CHECK(log_in_at_length(&client, 1, 256) == 400);
         CHECK(strcmp(client.body, ERROR("400", "Bad Request",
-                                        "The username or the password is longer than 255 bytes")) == 0);
+                                        "The username or the password is longer than 255 bytes")) ==
+              0);
         hang_up(&client);
     }
     TEST("a path or method of more than 128 bytes is shown as \"...\" in the error") {
@@ -1017,8 +1018,10 @@ static void test_eviction(void) {
         test_shares();
     else
         printf("skipped: this machine has only one loopback address\n");
-    TEST("if descriptors run out early, a connection is evicted, and the new one accepted") {
-        check_within(15, expect_eviction_without_fds, 0, "expect_eviction_without_fds");
+    if (!getenv("RUNNER")) { /* valgrind sets descriptors aside, and closes what accept returns */
+        TEST("if descriptors run out early, a connection is evicted, and the new one accepted") {
+            check_within(15, expect_eviction_without_fds, 0, "expect_eviction_without_fds");
+        }
     }
     if (reads_whole_requests()) {
         TEST("if more clients connect at once than the table holds, all are served") {
