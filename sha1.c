@@ -18,13 +18,13 @@
 /* The initial hash value (5.3.1). */
 static const uint32_t H0[5] = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0};
 
-/* The constants K (4.2.1), one for each 20 of the 80 steps. */
+/* The 80 steps are four groups of 20. Each has a constant K (4.2.1) and a function: Ch, Parity, Maj,
+ * Parity (4.1.1). */
 static const uint32_t K[4] = {0x5a827999, 0x6ed9eba1, 0x8f1bbcdc, 0xca62c1d6};
 
-/* The functions Ch, Parity and Maj (4.1.1). */
-static uint32_t f(int t, uint32_t x, uint32_t y, uint32_t z) {
-    if (t < 20) return (x & y) ^ (~x & z);
-    if (t >= 40 && t < 60) return (x & y) ^ (x & z) ^ (y & z);
+static uint32_t f(int group, uint32_t x, uint32_t y, uint32_t z) {
+    if (group == 0) return (x & y) ^ (~x & z);
+    if (group == 2) return (x & y) ^ (x & z) ^ (y & z);
     return x ^ y ^ z;
 }
 
@@ -43,13 +43,15 @@ static void hash_block(struct sha1 *sha1) {
     uint32_t *H = sha1->H, *W = sha1->W;
     schedule(W, sha1->block);
     uint32_t a = H[0], b = H[1], c = H[2], d = H[3], e = H[4];
-    for (int t = 0; t < 80; t++) {
-        uint32_t T = ROTL(5, a) + f(t, b, c, d) + e + K[t / 20] + W[t];
-        e = d;
-        d = c;
-        c = ROTL(30, b);
-        b = a;
-        a = T;
+    for (int group = 0; group < 4; group++) {
+        for (int t = 20 * group; t < 20 * group + 20; t++) {
+            uint32_t T = ROTL(5, a) + f(group, b, c, d) + e + K[group] + W[t];
+            e = d;
+            d = c;
+            c = ROTL(30, b);
+            b = a;
+            a = T;
+        }
     }
     H[0] += a;
     H[1] += b;

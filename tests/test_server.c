@@ -593,7 +593,7 @@ static const struct {
     {404, 127, "GET /", "a", "", "Path /", "a", " not found"},
     {404, 127, "GET /", "%01", "", "Path /", "\\u0001", " not found"},
     {404, 128, "GET /", "a", "", "Path ...", "", " not found"},
-    {404, 1500, "GET /", "%01", "", "Path ...", "", " not found"},
+    {404, 500, "GET /", "%01", "", "Path ...", "", " not found"},
     {405, 128, "", "M", " /home", "", "M", " not allowed"},
     {405, 129, "", "M", " /home", "...", "", " not allowed"},
 };
