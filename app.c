@@ -173,14 +173,15 @@ struct options {
 static const char usage[] =
     "usage: server [-a ADDRESS] [-p PORT] [-u FILE] [-c CONNECTIONS] [-s SESSIONS]\n"
     "              [-i SECONDS] [-l SECONDS] [-b FAILURES] [-eSqhV]\n"
-    "  -a  address to listen on: IPv4, IPv6, or the path of a Unix socket; 0.0.0.0\n"
-    "  -p  port to listen on, 0 = pick a free one; 8080\n"
-    "  -u  users file with lines of name:password, which only its owner may access; foo:foo\n"
-    "  -c  maximum number of connections; 1024\n"
-    "  -s  maximum number of sessions, shared evenly among the users; 4096\n"
-    "  -i  idle timeout of a session in seconds, 0 = none; 1800\n"
-    "  -l  maximum lifetime of a session in seconds, 0 = none; 28800\n"
-    "  -b  failed logins in a row before a username must wait, 0 = unlimited; 10\n"
+    "  -a  address to listen on: IPv4, IPv6, or the path of a Unix socket (default 0.0.0.0)\n"
+    "  -p  port to listen on, 0 = pick a free one (default 8080)\n"
+    "  -u  users file with lines of name:password, which only its owner may access (default "
+    "foo:foo)\n"
+    "  -c  maximum number of connections (default 1024)\n"
+    "  -s  maximum number of sessions, shared evenly among the users (default 4096)\n"
+    "  -i  idle timeout of a session in seconds, 0 = none (default 1800)\n"
+    "  -l  maximum lifetime of a session in seconds, 0 = none (default 28800)\n"
+    "  -b  failed logins in a row before a username must wait, 0 = unlimited (default 10)\n"
     "  -e  log the SQL statements that the Python original would run, session ids included\n"
     "  -S  mark the cookie Secure: browsers send it over HTTPS only\n"
     "  -q  log no requests\n"
@@ -255,7 +256,7 @@ static void parse_options(struct options *options, int argc, char **argv) {
     exit(2);
 }
 
-/* ---- The users file: lines of name:password; blank and # lines are ignored ---- */
+/* ---- The users file: lines of name:password; empty lines and # lines are ignored ---- */
 
 /* Reads a file that only its owner may access. Returns NULL, or why it failed. The caller must
  * clear `text` and free text->s in either case. */

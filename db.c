@@ -189,9 +189,9 @@ unsigned db_login_delay(struct db *db, struct str username, int64_t now) {
  * and at 0 the next name takes it over. This is the majority vote of Boyer and Moore. For
  * example: A fails three times (A:3), B fails (A:2), B fails twice (A:0), B fails (B:1).
  *
- * So unknown names are delayed like known ones, in a fixed amount of memory. An attacker who
- * fails thousands of times under other names can still tell them apart, because that wears down
- * a shared count and never the count of a user. */
+ * So unknown names are delayed like known ones, in a fixed amount of memory. An attacker can still
+ * tell unknown names from known ones: thousands of failures under other names lower a shared count,
+ * but never the count of a user. */
 static void count_failure(struct login_failures *failures, uint64_t hash, int64_t now) {
     if (failures->name_hash != hash && failures->count > 0) {
         failures->count--;
@@ -257,7 +257,7 @@ static void delete_session(struct db *db, struct session *session) {
     db->free_sessions = session;
 }
 
-/* Takes a row from the free list. There is always one, because users * share <= rows. */
+/* Takes a row that is not in use. There is always one, because users * share <= rows. */
 static struct session *alloc_session(struct db *db) {
     struct session *session = db->free_sessions;
     if (!session) return &db->session_rows[db->first_unused++];

@@ -226,7 +226,8 @@ static void parse_request_line(struct scanner *in, struct http_request *req) {
 
 /* ---- The fields that decide where a request ends and what becomes of the connection ---- */
 
-/* Exactly one; optional in HTTP/1.0 (RFC 9112 section 3.2). */
+/* A second Host field is an error (RFC 9112 section 3.2). validate_head checks that there is
+ * one. */
 static void parse_host(struct scanner *in, struct http_request *req, struct str value) {
     if (req->has_host || !is_authority(value)) stop(in, -400);
     if (!req->host.s) req->host = value; /* it is set already by an absolute-form target */
@@ -383,7 +384,7 @@ int http_parse(char *buf, size_t len, struct http_request *req) {
     memset(req, 0, offsetof(struct http_request, fields)); /* field_count says which are valid */
     if (len == 1 && buf[0] == '\r') return 0;              /* the first half of an empty line */
     parse_head(&in, req);
-    if (req->chunked)
+    if (req->chunked) /* if the head has failed, the body changes nothing */
         skip_chunks(&in);
     else
         skip_data(&in, req->content_length);

@@ -18,11 +18,10 @@
 #define HTTP_EXTRA_FIELDS_SIZE 256                    /* bytes of field lines that a handler adds */
 #define HTTP_MAX_BODY          (HTTP_BUFFER_SIZE / 2) /* bytes in the body of a response */
 
-/* The longest response. The fixed part of its head is: status line 46, Date 37, Content-Type 32,
- * Cache-Control 25, Content-Length 38, Connection 24, empty line 2. A 100 (Continue) of 25 bytes
- * may precede it. */
-#define HTTP_FIXED_HEAD_SIZE 229
-#define HTTP_MAX_RESPONSE    (HTTP_FIXED_HEAD_SIZE + HTTP_EXTRA_FIELDS_SIZE + HTTP_MAX_BODY)
+/* The longest response, with a 100 (Continue) of 25 bytes in front. The fixed part of its head
+ * is 204 bytes: status line 46, Date 37, Content-Type 32, Cache-Control 25, Content-Length 38,
+ * Connection 24, empty line 2. */
+#define HTTP_MAX_RESPONSE (25 + 204 + HTTP_EXTRA_FIELDS_SIZE + HTTP_MAX_BODY)
 
 struct http_field {
     struct str name, value;
@@ -76,15 +75,16 @@ int http_parse(char *buf, size_t len, struct http_request *req);
  * slash stays escaped, because it is data and does not separate segments (RFC 3986 section 2.2). */
 void http_decode_path(struct text *out, struct str path);
 
-/* Returns the value of the first field with this name, in any case. The view has s == NULL if there
- * is no such field. */
+/* Returns the value of the first field with this name, or a view with s == NULL. Names are compared
+ * without regard to case. */
 struct str http_find_field(const struct http_request *req, struct str name);
 
 /* Returns the value of the cookie with this name, or a view with s == NULL. If there are
- * several, it is the last one, because RFC 6265bis section 5.8.3 promises no order. */
+ * several, it is the last one, as in the Python original; RFC 6265bis section 5.8.3 promises no
+ * order. */
 struct str http_find_cookie(const struct http_request *req, struct str name);
 
-/* Returns whether a browser sent this request for a page of another origin. Sec-Fetch-Site says
+/* Returns whether a page of another origin made a browser send this request. Sec-Fetch-Site says
  * so or, if it is missing, an Origin whose host is not ours. Clients other than browsers send
  * neither. */
 bool http_is_cross_origin(const struct http_request *req);

@@ -164,8 +164,8 @@ const char *listen_open(struct listener *listener, const char *address, unsigned
         listen_close(listener);
         return error;
     }
-    /* With it a response does not wait for an acknowledgement. On Linux and the BSDs accepted
-     * sockets inherit it. */
+    /* With TCP_NODELAY a response does not wait for an acknowledgement. On Linux and the BSDs
+     * accepted sockets inherit it. */
     setsockopt(listener->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     return NULL;
 }

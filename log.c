@@ -4,7 +4,7 @@
  * writes as much of it as the output takes without blocking. While the output is blocked, the
  * caller should call log_flush from time to time. A line that does not fit the buffer is dropped
  * and counted, and the count is reported when lines can be written again. If the output is gone
- * (a closed pipe, a full disk), writing is tried again with the next line only.
+ * (a closed pipe, a full disk), it is tried again when another line is added.
  *
  * The format of a line is that of the Python original. Every byte of it is printable ASCII, so
  * that a client cannot forge a line or send commands to a terminal.
@@ -73,11 +73,12 @@ static bool reserve_line(struct log *log) {
     if (log->lines.cap - log->lines.len < MAX_LINE) log_flush(log);
     if (log->lines.cap - log->lines.len >= MAX_LINE) return true;
     log->dropped++;
+    log->failed_len = 0; /* the buffer does not grow any more, but the next line must try again */
     return false;
 }
 
-/* Appends at most MAX_TEXT bytes. Bytes other than printable ASCII, quotes and backslashes become
- * \xNN. */
+/* Appends at most MAX_TEXT bytes. Quotes, backslashes, and all bytes that are not printable ASCII
+ * become \xNN. */
 static void put_escaped(struct text *out, struct str s) {
     size_t end = out->len + MAX_TEXT - strlen("\\xNN");
     for (size_t i = 0; i < s.len && out->len < end; i++) {

@@ -12,7 +12,7 @@
  *     OPTIONS   200, with the methods of the path in the field Allow
  *     405       the path exists, but not with this method; with the field Allow
  *     404       the path does not exist
- *     403       a browser sent this request, other than GET, for a page of another origin
+ *     403       a page of another origin made a browser send this request, and it is not a GET
  *
  * The body of an error has the format of the Python original:
  *

@@ -20,8 +20,9 @@
  * at every 8 ms, or a little later if there are thousands of them. If no connection is active,
  * all are looked at.
  *
- * Eviction. If all connections or all buffers are in use, the connection with the least to lose
- * is  * closed. If a client holds more than its share, it is one of its own connections.
+ * Eviction. If all connections or all buffers are in use, one connection is closed: the one with
+ * the least to lose. If the client that needs it holds more than 1/16 of them, it is one of this
+ * client. If not, and another client holds the majority, it is one of that client.
  *
  * This file must not know users or sessions, and must not own state of the whole process, such
  * as signal handlers. It blocks only in poll: never on a client, and never on the log.
@@ -173,8 +174,8 @@ static enum conn_state state_of(const struct connection *c) {
     return c->buffer->out.len > 0 ? WRITING : READING;
 }
 
-/* During a shutdown a connection that has been idle for a millisecond is closed, after the requests
- * that have arrived were handled. So a new connection has a millisecond to send its request. */
+/* During a shutdown the timeout of an idle connection is a millisecond. It is checked after the
+ * events, so a request that has arrived is still handled. */
 static int64_t deadline_of(const struct server *server, const struct connection *c) {
     enum conn_state state = state_of(c);
     bool stopping = server->shutdown_deadline > 0;
@@ -302,6 +303,7 @@ static size_t find_victim(const struct server *server, const struct peer *client
     return victim;
 }
 
+/* There is a victim: the table or the pool is full, or `client` holds more than one. */
 static void evict(struct server *server, const struct peer *client, enum resource wanted) {
     size_t victim = find_victim(server, client, wanted);
     close_connection(server, victim, "evicted for another connection");
@@ -367,7 +369,7 @@ static bool process_input(struct server *server, struct connection *c) {
 
 /* ---- Events ---- */
 
-/* On most systems the two errors have one number, and the last comparison is never made. */
+/* EAGAIN and EWOULDBLOCK have the same number on most systems. */
 static bool would_block(void) {
     return errno == EAGAIN || errno == EINTR || (EWOULDBLOCK != EAGAIN && errno == EWOULDBLOCK);
 }
@@ -414,7 +416,8 @@ static void end_event(struct server *server, size_t i, enum conn_state old_state
     if (state_of(c) != old_state) c->since = server->now;
 }
 
-/* Eviction is the last act of an event, because it moves connections. */
+/* As long as the socket takes all the output, the input that is left is handled. Eviction is the
+ * last act of an event, because it moves connections. */
 static void handle_event(struct server *server, size_t i) {
     struct connection *c = &server->connections[i];
     enum conn_state old_state = state_of(c);
@@ -442,7 +445,8 @@ static void expire_connection(struct server *server, size_t i) {
 
 /* If there are no descriptors left, a connection is evicted, as if the table were full. After
  * any other lack of resources accepting pauses, or poll would report the listener again at once.
- * Returns whether another connection may be waiting. */
+ * Returns whether
+ * it should be called again at once. */
 static bool accept_connection(struct server *server) {
     struct peer peer;
     bool stopping = server->shutdown_deadline > 0;
@@ -462,8 +466,8 @@ static bool accept_connection(struct server *server) {
     return false;
 }
 
-/* Accepts at most 1/16 of the table at once, so that no connection is evicted before it was
- * served. */
+/* Accepts at most 1/16 of the table at once, so that a new connection is not evicted for the
+ * next one before it could send its request. */
 static void accept_connections(struct server *server) {
     size_t max = server->max_nfds / 16 + 1;
     for (size_t i = 0; i < max && i < MAX_ACCEPTS; i++)
@@ -510,7 +514,7 @@ static void after_full_poll(struct server *server) {
     server->next_full_poll = server->now + FULL_POLL_INTERVAL + inactive * FULL_POLL_PER_INACTIVE;
 }
 
-/* Rounds up. */
+/* Returns a little more than `ns`, so that poll does not return too early. */
 static int to_ms(int64_t ns) { return (int)(ns / NS_PER_MS + 1); }
 
 /* Returns how long a full poll may wait, in ms; -1 means until an event. */

@@ -18,8 +18,8 @@
 /* The initial hash value (5.3.1). */
 static const uint32_t H0[5] = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0};
 
-/* The 80 steps are four groups of 20. Each has a constant K (4.2.1) and a function: Ch, Parity, Maj,
- * Parity (4.1.1). */
+/* The 80 steps are four groups of 20. Each has a constant K (4.2.1) and a function: Ch, Parity,
+ * Maj, Parity (4.1.1). */
 static const uint32_t K[4] = {0x5a827999, 0x6ed9eba1, 0x8f1bbcdc, 0xca62c1d6};
 
 static uint32_t f(int group, uint32_t x, uint32_t y, uint32_t z) {

@@ -4,8 +4,8 @@
  * that comes from a client is handled as a view, because it may hold any byte. A view of something
  * that does not exist has s == NULL and len == 0.
  *
- * A struct text is a buffer of fixed size for bytes. An append that does not fit writes nothing and
- * sets `truncated`, so a writer can append several parts and look once at the end:
+ * A struct text is a buffer of fixed size for bytes. A view that does not fit is left out and sets
+ * `truncated`, so a writer can append several views and look once at the end:
  *
  *     char storage[64];
  *     struct text text = TEXT(storage);
