@@ -1125,6 +1125,20 @@ static void test_log(void) {
         close(pipe_ends[0]);
         close(pipe_ends[1]);
     }
+    TEST("a log that became full while its disk was full is written again when there is space") {
+        begin_log();
+        log_.fd = open("/dev/full", O_WRONLY);
+        for (int i = 0; i < 2000; i++) {
+            log_bytes(100, 'x');
+            log_flush(&log_);
+        }
+        CHECK(log_.dropped > 0 && log_.lines.len > 0);
+        close(log_.fd);
+        log_.fd = log_file;
+        log_bytes(100, 'y');
+        log_flush(&log_);
+        CHECK(log_.dropped == 0 && log_.lines.len == 0);
+    }
     TEST("a statement that does not fit is dropped and counted like any other line") {
         begin_log();
         open_pipe(pipe_ends, false);
