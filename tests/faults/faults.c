@@ -773,6 +773,7 @@ static int run_with_one_byte(char **command) {
 
 int main(int argc, char **argv) {
     const char *only = argc > 1 ? argv[1] : NULL;
+    signal(SIGHUP, SIG_DFL); /* under nohup it is ignored, and the server would leave it so */
     open_plan(0);
     if (argc > 2 && strcmp(only, "-1") == 0) return run_with_one_byte(argv + 2);
     quick = only && strcmp(only, "-q") == 0;
