@@ -274,6 +274,8 @@ static void test_tokens(void) {
         {STR_INIT("01-2true"), STR_INIT("0 1 -2 true .")},
         {STR_INIT("\"a\": \"b"), STR_INIT("\"a\" : !")},
         {STR_INIT("1 tru"), STR_INIT("1 !")},
+        {STR_INIT("\"ab\\x\""), STR_INIT("!")},
+        {STR_INIT("\"ab\xff\""), STR_INIT("!")},
     };
     TEST("tokens are returned as written and in any order; the end, or what is not a token, is "
          "returned again and again, as an empty view inside the text") {
