@@ -149,9 +149,9 @@ const char *listen_open(struct listener *listener, const char *address, unsigned
     const char *listen_fds = inherited_fds();
     int on = 1;
     *listener = (struct listener){.fd = -1, .inherited = listen_fds != NULL};
-    const char *path = listen_fds ? "the inherited socket" : address;
+    const char *shown = listen_fds ? "the inherited socket" : address;
     if (listen_fds || is_unix_path(address))
-        snprintf(listener->name, sizeof listener->name, "%s", path);
+        snprintf(listener->name, sizeof listener->name, "%s", shown);
     else
         format_name(listener, address, port);
     if (listen_fds && strcmp(listen_fds, "1") != 0)

@@ -73,7 +73,8 @@ static bool reserve_line(struct log *log) {
     if (log->lines.cap - log->lines.len < MAX_LINE) log_flush(log);
     if (log->lines.cap - log->lines.len >= MAX_LINE) return true;
     log->dropped++;
-    log->failed_len = 0; /* the buffer does not grow any more, but the next line must try again */
+    log->failed_len =
+        0; /* so that log_flush tries again: a dropped line does not lengthen the buffer */
     return false;
 }
 

@@ -21,8 +21,9 @@
  * all are looked at.
  *
  * Eviction. If all connections or all buffers are in use, one connection is closed: the one with
- * the least to lose. If the client that needs it holds more than 1/16 of them, it is one of this
- * client. If not, and another client holds the majority, it is one of that client.
+ * the least to lose. If the client that needs the place or the buffer holds more than 1/16 of
+ * all of that kind, one of its own connections is closed. If not, and another client holds the
+ * majority, one of that client's is.
  *
  * This file must not know users or sessions, and must not own state of the whole process, such
  * as signal handlers. It blocks only in poll: never on a client, and never on the log.
@@ -115,9 +116,10 @@ struct connection {
  *     ------- nfds = 5 -----------------------------------              free_buffer_count = 2
  *                 5 ... not in use
  *
- *   Rule 1. [FIRST .. active_end) are the active connections, [active_end .. nfds) the others.
- *           There are no gaps, so closing a connection moves others. Nothing keeps a pointer or an
- *           index to a connection across a close, an eviction or an accept.
+ *   Rule 1. [FIRST .. active_end) are the connections that were active at the last full poll, or
+ *           were accepted since; [active_end .. nfds) are the others. There are no gaps, so closing
+ *           a connection moves others. Nothing keeps a pointer or an index to a connection across a
+ *           close, an eviction or an accept.
  *   Rule 2. Loops that may close a connection go from high to low. Closing one moves entries only
  *           to lower indexes, so no entry is missed. An entry may be reached twice, but then its
  *           revents is 0. An event closes at most one connection.
@@ -254,8 +256,8 @@ static bool is_busy(const struct server *server, const struct connection *c) {
     return c->buffer || (!c->lingering && is_active(server, c));
 }
 
-/* Returns whether a client holds more than 1/16 of the places in the table, or of the buffers. Its
- * first connection is spared even if the table is small. */
+/* Returns whether a client holds more than 1/16 of the places in the table, or of the buffers. A
+ * client with one connection never does, however small the table is. */
 static bool exceeds_share(const struct server *server, const struct peer *peer,
                           enum resource wanted) {
     size_t held = 0, total = wanted == BUFFER ? server->buffer_count : server->max_nfds - FIRST;
@@ -266,9 +268,9 @@ static bool exceeds_share(const struct server *server, const struct peer *peer,
     return held > 1 && held > total / 16;
 }
 
-/* Returns a client that exceeds its share, or NULL. It is `asking` if that exceeds it. Otherwise
- * it is the client that holds the majority, if there is one. The majority vote of Boyer and
- * Moore may return a smaller client too; then exceeds_share decides. */
+/* Returns a client that exceeds its share, or NULL. The first choice is `asking`. The second is the
+ * winner of a majority vote (Boyer and Moore): a client that holds the majority wins. If there is
+ * none, any client may win, and is returned only if it exceeds its share. */
 static const struct peer *client_over_share(const struct server *server, const struct peer *asking,
                                             enum resource wanted) {
     const struct peer *holder = NULL; /* there is at least one connection, so it will be set */
@@ -303,7 +305,7 @@ static size_t find_victim(const struct server *server, const struct peer *client
     return victim;
 }
 
-/* There is a victim: the table or the pool is full, or `client` holds more than one. */
+/* The caller makes sure that there is a victim. */
 static void evict(struct server *server, const struct peer *client, enum resource wanted) {
     size_t victim = find_victim(server, client, wanted);
     close_connection(server, victim, "evicted for another connection");
@@ -370,7 +372,7 @@ static bool process_input(struct server *server, struct connection *c) {
 /* ---- Events ---- */
 
 /* EAGAIN and EWOULDBLOCK have the same number on most systems. */
-static bool would_block(void) {
+static bool try_later(void) {
     return errno == EAGAIN || errno == EINTR || (EWOULDBLOCK != EAGAIN && errno == EWOULDBLOCK);
 }
 
@@ -380,9 +382,10 @@ static bool receive(struct server *server, size_t i) {
     size_t max = in->cap - in->len < MAX_READ ? in->cap - in->len : MAX_READ;
     int fd = server->pollfds[i].fd;
     ssize_t n = recv(fd, in->s + in->len, max, 0);
-    if (n < 0 && errno == EINTR) n = recv(fd, in->s + in->len, max, 0); /* poll said it is ready */
+    if (n < 0 && errno == EINTR)
+        n = recv(fd, in->s + in->len, max, 0); /* or a shutdown could take it for idle */
     if (n > 0) in->len += (size_t)n;
-    if (n > 0 || (n < 0 && would_block())) return true;
+    if (n > 0 || (n < 0 && try_later())) return true;
     close_connection(server, i, "the client left in the middle of a request");
     return false;
 }
@@ -392,7 +395,7 @@ static bool send_output(struct server *server, size_t i) {
     struct text *out = &server->connections[i].buffer->out;
     ssize_t n = send(server->pollfds[i].fd, out->s, out->len, 0);
     if (n > 0) text_drop(out, (size_t)n);
-    if (n >= 0 || would_block()) return true;
+    if (n >= 0 || try_later()) return true;
     close_connection(server, i, "the client left before the response was sent");
     return false;
 }
@@ -443,10 +446,9 @@ static void expire_connection(struct server *server, size_t i) {
 
 /* ---- Accepting ---- */
 
-/* If there are no descriptors left, a connection is evicted, as if the table were full. After
- * any other lack of resources accepting pauses, or poll would report the listener again at once.
- * Returns whether
- * it should be called again at once. */
+/* Returns whether it should be called again at once. If there are no descriptors left, a connection
+ * is evicted, unless there is none or the server is stopping. After any other error accepting
+ * pauses, or poll would report the listener again at once. */
 static bool accept_connection(struct server *server) {
     struct peer peer;
     bool stopping = server->shutdown_deadline > 0;
@@ -458,7 +460,7 @@ static bool accept_connection(struct server *server) {
         return true;
     }
     if (errno == ECONNABORTED || errno == EPROTO || errno == EINTR) return true;
-    if (would_block()) return false;
+    if (try_later()) return false;
     if (errno == EMFILE && server->nfds > FIRST && !stopping)
         evict(server, client_over_share(server, NULL, PLACE), PLACE);
     else
@@ -527,9 +529,10 @@ static int full_poll_timeout(const struct server *server) {
     return to_ms(wait > TIMER_SLACK ? wait : TIMER_SLACK);
 }
 
-/* If poll fails for good, for example because the limit on descriptors was lowered, connections
- * still expire, so that the server recovers. During a shutdown they do not, because an idle one may
- * have sent a request that poll has not reported. */
+/* After EINTR nothing is known, so nothing expires. If poll fails otherwise, for example because
+ * the limit on descriptors was lowered, connections still expire, so that the server recovers.
+ * During a shutdown they do not, because an idle one may have sent a request that poll has not
+ * reported. */
 static void run_once(struct server *server) {
     bool stopping = server->shutdown_deadline > 0;
     bool full = stopping || server->active_end == FIRST || server->now >= server->next_full_poll;
@@ -616,7 +619,9 @@ struct server *server_create(struct listener *listener, const struct route route
     struct server *server = allocate(max_connections);
     if (!server) return NULL;
     if (pipe(server->stop_pipe) < 0) {
+        int saved_errno = errno;
         free(server);
+        errno = saved_errno;
         return NULL;
     }
     server->listener = listener;

@@ -17,8 +17,8 @@ size_t server_memory_size(size_t max_connections);
 struct server *server_create(struct listener *listener, const struct route routes[],
                              struct log *log, size_t max_connections);
 
-/* Serves until server_stop is called, and then finishes the requests in progress, in at most 5
- * s. The caller must ignore SIGPIPE. */
+/* Serves until server_stop is called, then closes the listener and finishes the requests in
+ * progress, in at most 5 s. The caller must ignore SIGPIPE. */
 void server_run(struct server *server);
 
 /* Makes server_run return. May be called from a signal handler, and any number of times. */

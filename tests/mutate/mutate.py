@@ -372,10 +372,11 @@ def main():
     candidates = [m for source in SOURCES for m in mutants_of(source)]
     for line in known - {(m.source, m.what) for m in candidates}:
         print("in `equivalent`, but no longer a mutant:", *line)
+    # Shuffled before the equivalent ones are left out, so the choice is the same when the list grows.
+    random.Random(options.s).shuffle(candidates)
     sources = options.r or SOURCES
     mutants = [m for m in candidates if m.source in sources and (m.source, m.what) not in known]
     print(f"{len(mutants)} mutants, without the equivalent ones", flush=True)
-    random.Random(options.s).shuffle(mutants)
     tests = Tests()
     tests.measure()
     chosen = mutants[: options.n] if options.n else mutants
