@@ -849,6 +849,7 @@ static void test_cross_site(void) {
         {"Sec-Fetch-Site: cross-site\r\nOrigin: http://a\r\n", true, "Sec-Fetch-Site wins"},
         {"Origin: http://a\r\n", false, "our own host"},
         {"Origin: https://A\r\n", false, "6454 5: in any case; a proxy may end TLS"},
+        {"Origin: h://a\r\n", false, "a scheme of one letter"},
         {"Origin: http://b\r\n", true, "another host"},
         {"Origin: http://a:8080\r\n", true, "another port"},
         {"Origin: http://ab\r\n", true, "a longer name"},
