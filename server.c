@@ -50,7 +50,7 @@
 #define RETRY_TIME (SERVER_SECOND / 10) /* until accept or a blocked log is tried again */
 
 #define FULL_POLL_INTERVAL     (8 * NS_PER_MS) /* between full polls while a connection is active */
-#define FULL_POLL_PER_INACTIVE 3200 /* plus this many ns for each connection that is not */
+#define FULL_POLL_PER_INACTIVE 4000 /* plus this many ns for each connection that is not */
 #define STOPPING_POLL_MS       10   /* how often connections are looked at during a shutdown */
 #define POLL_RETRY_MS          10   /* after poll itself has failed */
 
