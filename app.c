@@ -434,6 +434,7 @@ int main(int argc, char **argv) {
     handle_stop_signals(SIG_IGN); /* the handler must not see a server that is destroyed */
     server_destroy(server);
     db_destroy(db);
+    log_end(&access_log);
     print_done();
     return 0;
 }

@@ -65,6 +65,10 @@ void log_flush(struct log *log) {
     write_lines(log);
 }
 
+void log_end(struct log *log) {
+    if (log->fd != STDERR_FILENO) close(log->fd);
+}
+
 /* ---- Lines ---- */
 
 /* Returns whether the longest possible line fits. If not, even after a flush, the line is

@@ -35,4 +35,7 @@ void log_statement(struct log *log, struct str statement, struct str parameter);
 /* Writes as much as is possible without blocking. */
 void log_flush(struct log *log);
 
+/* Closes what log_open has opened. Flush the log before. */
+void log_end(struct log *log);
+
 #endif
