@@ -1156,11 +1156,13 @@ static void test_shutdown(void) {
             CHECK(ask_once(&server, GET("/home")) == 401);
         }
     }
-    TEST("every other signal keeps its default action") {
-        static const int numbers[] = {SIGUSR1, SIGUSR2, SIGALRM};
-        for (size_t i = 0; i < COUNT(numbers); i++) {
-            struct child own = start("-a 127.0.0.1 -p 0");
-            CHECK(stop(&own, numbers[i]) == 128 + numbers[i]);
+    if (!getenv("VALGRIND")) { /* it reports what a process that a signal ends has not closed */
+        TEST("every other signal keeps its default action") {
+            static const int numbers[] = {SIGUSR1, SIGUSR2, SIGALRM};
+            for (size_t i = 0; i < COUNT(numbers); i++) {
+                struct child own = start("-a 127.0.0.1 -p 0");
+                CHECK(stop(&own, numbers[i]) == 128 + numbers[i]);
+            }
         }
     }
 }
