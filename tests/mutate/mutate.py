@@ -18,9 +18,9 @@ build/mutants.
 import argparse
 import concurrent.futures
 import contextlib
+import hashlib
 import os
 import pathlib
-import random
 import re
 import shutil
 import signal
@@ -372,8 +372,8 @@ def main():
     candidates = [m for source in SOURCES for m in mutants_of(source)]
     for line in known - {(m.source, m.what) for m in candidates}:
         print("in `equivalent`, but no longer a mutant:", *line)
-    # Shuffled before the equivalent ones are left out, so the choice is the same when the list grows.
-    random.Random(options.s).shuffle(candidates)
+    # In the order of a hash, so the choice hardly changes when the sources or the list change.
+    candidates.sort(key=lambda m: hashlib.sha1(f"{options.s} {m}".encode()).digest())
     sources = options.r or SOURCES
     mutants = [m for m in candidates if m.source in sources and (m.source, m.what) not in known]
     print(f"{len(mutants)} mutants, without the equivalent ones", flush=True)
