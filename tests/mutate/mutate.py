@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """mutate.py - changes the sources in one place at a time, and checks that the tests notice.
 
-    python3 tests/mutate/mutate.py              200 mutants, chosen at random
+    python3 tests/mutate/mutate.py              200 mutants, chosen by a hash
     python3 tests/mutate/mutate.py -n 0         all of them: hours
     python3 tests/mutate/mutate.py -r db.c -n 0 those of one source; or of str.h, which all include
     python3 tests/mutate/mutate.py -s 7         another choice
