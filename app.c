@@ -220,7 +220,7 @@ static void print_help(const struct options *options) {
                       db_memory_size(&options->db);
     printf("%sMemory with the options before -h: %llu bytes, and for each user %zu bytes and the "
            "name.\n",
-           usage, (unsigned long long)memory, sizeof(struct user) + 2 * sizeof(struct user *));
+           usage, (unsigned long long)memory, sizeof(struct user));
 }
 
 static void parse_option(struct options *options, int option, const char *value) {
