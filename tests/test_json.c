@@ -414,7 +414,7 @@ static void test_members(void) {
         }
     }
     TEST("an invalid text has no members, even if the error comes after the member") {
-        struct str texts[] = {STR("{\"name\":1}}"), STR("{\"name\":1,\"a\"")};
+        const struct str texts[] = {STR_INIT("{\"name\":1}}"), STR_INIT("{\"name\":1,\"a\"")};
         for (size_t i = 0; i < COUNT(texts); i++) {
             struct json_member member = {.name = STR("name"), .type = JSON_STRING};
             CHECK(json_find_members(at_edge(texts[i]), &member, 1) == JSON_INVALID);
