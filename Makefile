@@ -42,7 +42,7 @@ hardened:
 run: server
 	./server $(ARGS)
 test: $(TESTS)
-	sh tests/run.sh $(TESTS)
+	TIMEOUT=$${TIMEOUT:-100} sh tests/run.sh $(TESTS)
 programs: $(TESTS) build/suites
 
 # Test programs are always built anew. The server that they start has short seconds, so that its

@@ -71,7 +71,7 @@ try_target() { # NAME BITS COMPILER EMULATOR FLAGS...
     case $last in
     *' passed, 0 failed') ;;
     [0-9]*' passed, '*' failed')
-        sed -n -e '/^FAIL/{p;n;p;}' -e '/did not come/p' "$work/$name/output" | head -n 20 ;;
+        grep -e 'FAIL ' -e '^     ' "$work/$name/output" | head -n 20 ;;
     *)
         tail -n 5 "$work/$name/output"
         last='0 passed, 1 failed'
