@@ -8,15 +8,15 @@
 # shellcheck shell=sh disable=SC2034
 
 serve() {
-    said=$1/said log=$1/log name='' tries=0
+    said_file=$1/said log_file=$1/log name='' tries=0
     shift
-    "$@" >"$said" 2>>"$log" &
+    "$@" >"$said_file" 2>>"$log_file" &
     pid=$!
     while [ -z "$name" ] && [ $((tries += 1)) -le 400 ] && kill -0 $pid 2>/dev/null; do
         sleep 0.05
-        name=$(sed -n 's/^Serving on \(.*\)\.\.\.$/\1/p' "$said")
+        name=$(sed -n 's/^Serving on \(.*\)\.\.\.$/\1/p' "$said_file")
     done
     port=${name##*:}
     url=http://127.0.0.1:$port
-    [ -n "$name" ] || { cat "$said" "$log"; return 1; }
+    [ -n "$name" ] || { cat "$said_file" "$log_file"; return 1; }
 }
