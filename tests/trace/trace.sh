@@ -40,11 +40,9 @@ walk() {
 rm -rf "$work"
 mkdir -p "$work"
 build || exit 1
-mkfifo "$work/said" || exit 1
-$work/server -a 127.0.0.1 -p 0 >$work/said 2>$work/log 9>$work/calls &
-pid=$!
+. tests/server.sh
+serve $work $work/server -a 127.0.0.1 -p 0 9>$work/calls || exit 1
 trap 'kill "$pid" 2>/dev/null' EXIT
-url=http://$(sed -n '/^Serving on /{s///;s/\.\.\.$//;p;q;}' "$work/said")
 walk || exit 1
 for _ in 1 2 3 4 5 6 7 8 9 10; do # until the server has seen that the client is gone
     grep -q '= recv 0' $work/calls && break
