@@ -5,7 +5,7 @@
 fuzz:
 	sh tests/fuzz/run.sh $(FUZZ)
 # suites: public test suites for JSON, UTF-8 and SHA-1; SUITES= their folder
-suites: programs
+suites: build/suites
 	sh tests/suites.sh build/suites $(SUITES)
 # lint: gcc's analyzer, clang-tidy and cppcheck
 lint:

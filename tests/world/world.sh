@@ -100,7 +100,8 @@ start() {
     "$server" "$@" >"$work/said" 2>>"$work/log" &
     pid=$!
     adopt "$pid"
-    name=$(sed -n '/^Serving on /{s///;s/\.\.\.$//;p;q;}' "$work/said")
+    while read -r word _ name && [ "$word" != Serving ]; do :; done <"$work/said"
+    name=${name%...}
     port=${name##*:}
     url=http://127.0.0.1:$port
 }
