@@ -138,6 +138,19 @@ links_lead_somewhere() {
     [ ! -s "$work/links" ]
 }
 
+# Names with an underscore, in pictures and in code of the exercises.
+names_exist() {
+    cat docs/*.svg | grep -oE 'class="[^"]*code[^>]*>[^<]*' | sed 's/.*>//' >"$work/texts"
+    grep -oE '`[a-z_0-9]+`' docs/exercises.md docs/performance.md | cut -d : -f 2 >>"$work/texts"
+    grep -oE '[a-z][a-z0-9]*(_[a-z0-9]+)+' "$work/texts" | sort -u >"$work/names"
+    while read -r word; do
+        case $word in epoll_*) continue ;; esac # for the reader to add
+        grep -qw "$word" ./*.c ./*.h || echo "$word"
+    done <"$work/names" >"$work/unknown"
+    cat "$work/unknown"
+    [ -s "$work/names" ] && [ ! -s "$work/unknown" ]
+}
+
 pictures_are_drawn() {
     mkdir -p "$work/pictures" && python3 -B docs/pictures/draw.py "$work/pictures" &&
         for picture in "$work"/pictures/*.svg; do
@@ -147,6 +160,7 @@ pictures_are_drawn() {
 
 check 'The links of the documents lead to files' links_lead_somewhere
 check 'The pictures are those that draw.py draws' pictures_are_drawn
+check 'The names in pictures and exercises are those of the sources' names_exist
 check 'The command of the OpenWrt script is one that the server knows' procd_works
 check 'The Dockerfile has three lines' is_three_lines
 unshare --mount --pid --net --fork true 2>/dev/null || {
