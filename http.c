@@ -492,39 +492,36 @@ bool http_is_cross_origin(const struct http_request *req) {
 
 /* ---- Statuses ---- */
 
-/* The statuses that are registered with IANA (RFC 9110 section 16.2.1). */
+/* The statuses that are registered with IANA (RFC 9110 section 16.2.1), a line each. */
 /* clang-format off */
-static const struct {
-    int status;
-    const char *reason;
-} reasons[] = {
-    {200, "OK"}, {201, "Created"}, {202, "Accepted"}, {203, "Non-Authoritative Information"},
-    {204, "No Content"}, {205, "Reset Content"}, {206, "Partial Content"}, {207, "Multi-Status"},
-    {208, "Already Reported"}, {226, "IM Used"},
-    {300, "Multiple Choices"}, {301, "Moved Permanently"}, {302, "Found"}, {303, "See Other"},
-    {304, "Not Modified"}, {305, "Use Proxy"}, {307, "Temporary Redirect"},
-    {308, "Permanent Redirect"},
-    {400, "Bad Request"}, {401, "Unauthorized"}, {402, "Payment Required"}, {403, "Forbidden"},
-    {404, "Not Found"}, {405, "Method Not Allowed"}, {406, "Not Acceptable"},
-    {407, "Proxy Authentication Required"}, {408, "Request Timeout"}, {409, "Conflict"},
-    {410, "Gone"}, {411, "Length Required"}, {412, "Precondition Failed"},
-    {413, "Content Too Large"}, {414, "URI Too Long"}, {415, "Unsupported Media Type"},
-    {416, "Range Not Satisfiable"}, {417, "Expectation Failed"}, {421, "Misdirected Request"},
-    {422, "Unprocessable Content"}, {423, "Locked"}, {424, "Failed Dependency"},
-    {425, "Too Early"}, {426, "Upgrade Required"}, {428, "Precondition Required"},
-    {429, "Too Many Requests"}, {431, "Request Header Fields Too Large"},
-    {451, "Unavailable For Legal Reasons"},
-    {500, "Internal Server Error"}, {501, "Not Implemented"}, {502, "Bad Gateway"},
-    {503, "Service Unavailable"}, {504, "Gateway Timeout"}, {505, "HTTP Version Not Supported"},
-    {506, "Variant Also Negotiates"}, {507, "Insufficient Storage"}, {508, "Loop Detected"},
-    {510, "Not Extended"}, {511, "Network Authentication Required"},
-};
+static const char statuses[] =
+    "200 OK\n" "201 Created\n" "202 Accepted\n" "203 Non-Authoritative Information\n"
+    "204 No Content\n" "205 Reset Content\n" "206 Partial Content\n" "207 Multi-Status\n"
+    "208 Already Reported\n" "226 IM Used\n"
+    "300 Multiple Choices\n" "301 Moved Permanently\n" "302 Found\n" "303 See Other\n"
+    "304 Not Modified\n" "305 Use Proxy\n" "307 Temporary Redirect\n" "308 Permanent Redirect\n"
+    "400 Bad Request\n" "401 Unauthorized\n" "402 Payment Required\n" "403 Forbidden\n"
+    "404 Not Found\n" "405 Method Not Allowed\n" "406 Not Acceptable\n"
+    "407 Proxy Authentication Required\n" "408 Request Timeout\n" "409 Conflict\n" "410 Gone\n"
+    "411 Length Required\n" "412 Precondition Failed\n" "413 Content Too Large\n"
+    "414 URI Too Long\n" "415 Unsupported Media Type\n" "416 Range Not Satisfiable\n"
+    "417 Expectation Failed\n" "421 Misdirected Request\n" "422 Unprocessable Content\n"
+    "423 Locked\n" "424 Failed Dependency\n" "425 Too Early\n" "426 Upgrade Required\n"
+    "428 Precondition Required\n" "429 Too Many Requests\n"
+    "431 Request Header Fields Too Large\n" "451 Unavailable For Legal Reasons\n"
+    "500 Internal Server Error\n" "501 Not Implemented\n" "502 Bad Gateway\n"
+    "503 Service Unavailable\n" "504 Gateway Timeout\n" "505 HTTP Version Not Supported\n"
+    "506 Variant Also Negotiates\n" "507 Insufficient Storage\n" "508 Loop Detected\n"
+    "510 Not Extended\n" "511 Network Authentication Required\n";
 /* clang-format on */
 
-const char *http_reason(int status) {
-    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
-        if (reasons[i].status == status) return reasons[i].reason;
-    return "";
+struct str http_reason(int status) {
+    struct str code = NUMBER((uint64_t)status), rest = STR(statuses);
+    while (rest.len > 0) {
+        struct str reason = str_split(&rest, '\n');
+        if (str_equal(str_split(&reason, ' '), code)) return reason;
+    }
+    return STR("");
 }
 
 const char *http_refusal(int status) {
@@ -551,14 +548,14 @@ void http_response_init(struct http_response *res, const struct http_request *re
     res->body = TEXT(res->body_storage);
 }
 
-void http_add_field_pieces(struct http_response *res, struct str name,
-                           const struct str value[TEXT_MAX_PIECES]) {
+void http_add_field_list(struct http_response *res, struct str name, const struct str value[],
+                         size_t count) {
     struct text *fields = &res->extra_fields;
     size_t value_start = fields->len + name.len + strlen(": "), len = value_start;
-    for (size_t i = 0; i < TEXT_MAX_PIECES; i++) len += value[i].len;
+    for (size_t i = 0; i < count; i++) len += value[i].len;
     if (len + strlen("\r\n") > fields->cap) return;
     text_put_all(fields, name, STR(": "));
-    text_put_pieces(fields, value);
+    text_put_list(fields, value, count);
     for (size_t i = value_start; i < len; i++)
         if (!in_class(fields->s[i], VALUE)) fields->s[i] = ' ';
     text_put(fields, STR("\r\n"));
@@ -572,16 +569,19 @@ static bool has_line(struct str lines, struct str name) {
     return false;
 }
 
+static void put_field(struct text *out, struct str name, struct str value) {
+    text_put_all(out, name, STR(": "), value, STR("\r\n"));
+}
+
 /* A field of the handler with the same name replaces this one. */
 static void put_default_field(struct text *out, const struct http_response *res, struct str name,
                               struct str value) {
-    if (!has_line(text_str(&res->extra_fields), name))
-        text_put_all(out, name, STR(": "), value, STR("\r\n"));
+    if (!has_line(text_str(&res->extra_fields), name)) put_field(out, name, value);
 }
 
 void http_format_response(struct text *out, const struct http_response *res, struct str date) {
     text_put_all(out, STR("HTTP/1.1 "), NUMBER((uint64_t)res->status), STR(" "),
-                 str_of(http_reason(res->status)), STR("\r\n"));
+                 http_reason(res->status), STR("\r\n"));
     bool has_content = res->status != 204 && res->status != 304; /* RFC 9110 section 8.6 */
     if (date.len > 0) put_default_field(out, res, STR("Date"), date);
     if (has_content) put_default_field(out, res, STR("Content-Type"), STR("application/json"));
