@@ -492,35 +492,38 @@ bool http_is_cross_origin(const struct http_request *req) {
 
 /* ---- Statuses ---- */
 
-/* The statuses that are registered with IANA (RFC 9110 section 16.2.1), a line each. */
+/* The statuses that are registered with IANA (RFC 9110 section 16.2.1). */
 /* clang-format off */
-static const char statuses[] =
-    "200 OK\n" "201 Created\n" "202 Accepted\n" "203 Non-Authoritative Information\n"
-    "204 No Content\n" "205 Reset Content\n" "206 Partial Content\n" "207 Multi-Status\n"
-    "208 Already Reported\n" "226 IM Used\n"
-    "300 Multiple Choices\n" "301 Moved Permanently\n" "302 Found\n" "303 See Other\n"
-    "304 Not Modified\n" "305 Use Proxy\n" "307 Temporary Redirect\n" "308 Permanent Redirect\n"
-    "400 Bad Request\n" "401 Unauthorized\n" "402 Payment Required\n" "403 Forbidden\n"
-    "404 Not Found\n" "405 Method Not Allowed\n" "406 Not Acceptable\n"
-    "407 Proxy Authentication Required\n" "408 Request Timeout\n" "409 Conflict\n" "410 Gone\n"
-    "411 Length Required\n" "412 Precondition Failed\n" "413 Content Too Large\n"
-    "414 URI Too Long\n" "415 Unsupported Media Type\n" "416 Range Not Satisfiable\n"
-    "417 Expectation Failed\n" "421 Misdirected Request\n" "422 Unprocessable Content\n"
-    "423 Locked\n" "424 Failed Dependency\n" "425 Too Early\n" "426 Upgrade Required\n"
-    "428 Precondition Required\n" "429 Too Many Requests\n"
-    "431 Request Header Fields Too Large\n" "451 Unavailable For Legal Reasons\n"
-    "500 Internal Server Error\n" "501 Not Implemented\n" "502 Bad Gateway\n"
-    "503 Service Unavailable\n" "504 Gateway Timeout\n" "505 HTTP Version Not Supported\n"
-    "506 Variant Also Negotiates\n" "507 Insufficient Storage\n" "508 Loop Detected\n"
-    "510 Not Extended\n" "511 Network Authentication Required\n";
+static const struct {
+    int status;
+    const char *reason;
+} reasons[] = {
+    {200, "OK"}, {201, "Created"}, {202, "Accepted"}, {203, "Non-Authoritative Information"},
+    {204, "No Content"}, {205, "Reset Content"}, {206, "Partial Content"},
+    {207, "Multi-Status"}, {208, "Already Reported"}, {226, "IM Used"},
+    {300, "Multiple Choices"}, {301, "Moved Permanently"}, {302, "Found"}, {303, "See Other"},
+    {304, "Not Modified"}, {305, "Use Proxy"}, {307, "Temporary Redirect"},
+    {308, "Permanent Redirect"},
+    {400, "Bad Request"}, {401, "Unauthorized"}, {402, "Payment Required"}, {403, "Forbidden"},
+    {404, "Not Found"}, {405, "Method Not Allowed"}, {406, "Not Acceptable"},
+    {407, "Proxy Authentication Required"}, {408, "Request Timeout"}, {409, "Conflict"},
+    {410, "Gone"}, {411, "Length Required"}, {412, "Precondition Failed"},
+    {413, "Content Too Large"}, {414, "URI Too Long"}, {415, "Unsupported Media Type"},
+    {416, "Range Not Satisfiable"}, {417, "Expectation Failed"}, {421, "Misdirected Request"},
+    {422, "Unprocessable Content"}, {423, "Locked"}, {424, "Failed Dependency"},
+    {425, "Too Early"}, {426, "Upgrade Required"}, {428, "Precondition Required"},
+    {429, "Too Many Requests"}, {431, "Request Header Fields Too Large"},
+    {451, "Unavailable For Legal Reasons"},
+    {500, "Internal Server Error"}, {501, "Not Implemented"}, {502, "Bad Gateway"},
+    {503, "Service Unavailable"}, {504, "Gateway Timeout"}, {505, "HTTP Version Not Supported"},
+    {506, "Variant Also Negotiates"}, {507, "Insufficient Storage"}, {508, "Loop Detected"},
+    {510, "Not Extended"}, {511, "Network Authentication Required"},
+};
 /* clang-format on */
 
 struct str http_reason(int status) {
-    struct str code = NUMBER((uint64_t)status), rest = STR(statuses);
-    while (rest.len > 0) {
-        struct str reason = str_split(&rest, '\n');
-        if (str_equal(str_split(&reason, ' '), code)) return reason;
-    }
+    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
+        if (reasons[i].status == status) return str_of(reasons[i].reason);
     return STR("");
 }
 
@@ -561,31 +564,28 @@ void http_add_field_list(struct http_response *res, struct str name, const struc
     text_put(fields, STR("\r\n"));
 }
 
-static bool has_line(struct str lines, struct str name) {
-    while (lines.len > 0) {
-        struct str line = str_split(&lines, '\n');
-        if (equal_ignore_case(str_split(&line, ':'), name)) return true;
+/* Returns whether a handler has added a field with the name of `line`. */
+static bool is_added(const struct http_response *res, struct str line) {
+    struct str added = text_str(&res->extra_fields);
+    while (added.len > 0) {
+        struct str other = str_split(&added, '\n'), rest = line;
+        if (equal_ignore_case(str_split(&other, ':'), str_split(&rest, ':'))) return true;
     }
     return false;
 }
 
-static void put_field(struct text *out, struct str name, struct str value) {
-    text_put_all(out, name, STR(": "), value, STR("\r\n"));
-}
-
-/* A field of the handler with the same name replaces this one. */
-static void put_default_field(struct text *out, const struct http_response *res, struct str name,
-                              struct str value) {
-    if (!has_line(text_str(&res->extra_fields), name)) put_field(out, name, value);
+/* Appends a field line, unless a field that a handler has added replaces it. */
+static void put_default_line(struct text *out, const struct http_response *res, struct str line) {
+    if (!is_added(res, line)) text_put(out, line);
 }
 
 void http_format_response(struct text *out, const struct http_response *res, struct str date) {
+    bool has_content = res->status != 204 && res->status != 304; /* RFC 9110 section 8.6 */
     text_put_all(out, STR("HTTP/1.1 "), NUMBER((uint64_t)res->status), STR(" "),
                  http_reason(res->status), STR("\r\n"));
-    bool has_content = res->status != 204 && res->status != 304; /* RFC 9110 section 8.6 */
-    if (date.len > 0) put_default_field(out, res, STR("Date"), date);
-    if (has_content) put_default_field(out, res, STR("Content-Type"), STR("application/json"));
-    put_default_field(out, res, STR("Cache-Control"), STR("no-store"));
+    if (date.len > 0) text_put_all(out, STR("Date: "), date, STR("\r\n"));
+    if (has_content) put_default_line(out, res, STR("Content-Type: application/json\r\n"));
+    put_default_line(out, res, STR("Cache-Control: no-store\r\n"));
     if (has_content) text_put_all(out, STR("Content-Length: "), NUMBER(res->body.len), STR("\r\n"));
     if (res->close)
         text_put(out, STR("Connection: close\r\n"));
