@@ -41,28 +41,33 @@
 
 /* ---- Bytes ---- */
 
-/* The parts of a request in which a byte may stand. NUL may stand in none: it is the sentinel. The
- * last two are ranges, so they are not in the table. Targets may hold more than RFC 3986 allows,
- * because browsers and curl send such bytes as they are. */
+/* The parts of a request in which a byte may stand. NUL may stand in none: it is the sentinel.
+ * Targets may hold more than RFC 3986 allows, because browsers and curl send such bytes as they
+ * are. Classes that are ranges are not in the table. */
 enum byte_class {
     TOKEN = 1,      /* methods and field names (RFC 9110 section 5.6.2) */
     HOST = 2,       /* host names (RFC 3986 section 3.2.2) */
     UNRESERVED = 4, /* RFC 3986 section 2.3 */
     TARGET = 8,     /* request-targets: visible ASCII except "#", and all bytes from 0x80 on */
-    VALUE = 16      /* field values (RFC 9110 section 5.5) */
+    VALUE = 16,     /* field values (RFC 9110 section 5.5) */
+    ADDRESS = 32,   /* IPvFuture addresses (RFC 3986 section 3.2.2) */
+    DIGIT = 64,
+    HEX = 128 /* hexadecimal digits */
 };
 
 /* clang-format off */
-#define BOTH (TOKEN | HOST)
-#define ALL  (TOKEN | HOST | UNRESERVED)
+#define BOTH (TOKEN | HOST | ADDRESS)
+#define SUB  (HOST | ADDRESS)
+#define ALL  (BOTH | UNRESERVED)
 #define THIRTEEN ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL
 static const unsigned char byte_classes[256] = {
     ['a'] = THIRTEEN, THIRTEEN, ['A'] = THIRTEEN, THIRTEEN,
     ['0'] = ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL,
     ['-'] = ALL, ['.'] = ALL, ['_'] = ALL, ['~'] = ALL,
-    ['!'] = BOTH, ['$'] = BOTH, ['%'] = BOTH, ['&'] = BOTH, ['\''] = BOTH, ['*'] = BOTH, ['+'] = BOTH,
+    ['!'] = BOTH, ['$'] = BOTH, ['&'] = BOTH, ['\''] = BOTH, ['*'] = BOTH, ['+'] = BOTH,
     ['#'] = TOKEN, ['^'] = TOKEN, ['`'] = TOKEN, ['|'] = TOKEN,
-    ['('] = HOST, [')'] = HOST, [','] = HOST, [';'] = HOST, ['='] = HOST,
+    ['%'] = TOKEN | HOST, [':'] = ADDRESS,
+    ['('] = SUB, [')'] = SUB, [','] = SUB, [';'] = SUB, ['='] = SUB,
 };
 /* clang-format on */
 
@@ -70,6 +75,8 @@ static inline bool in_class(char byte, enum byte_class class) {
     unsigned char value = (unsigned char)byte;
     if (class == VALUE) return (value >= ' ' && value != 0x7f) || value == '\t';
     if (class == TARGET) return value > ' ' && value != 0x7f && value != '#';
+    if (class == DIGIT) return is_digit(byte);
+    if (class == HEX) return hex_value(byte) >= 0;
     return byte_classes[value] & class;
 }
 
@@ -79,6 +86,8 @@ static size_t span(struct str s, enum byte_class class) {
     while (n < s.len && in_class(s.s[n], class)) n++;
     return n;
 }
+
+static bool consists_of(struct str s, enum byte_class class) { return span(s, class) == s.len; }
 
 /* Names of fields, schemes and options are case-insensitive. */
 static bool equal_ignore_case(struct str a, struct str b) {
@@ -173,13 +182,9 @@ static bool has_valid_escapes(struct str s) {
 
 /* IPvFuture = "v" 1*HEXDIG "." 1*( unreserved / sub-delims / ":" ) (RFC 3986 section 3.2.2) */
 static bool is_ip_future(struct str s) {
-    struct str address = s, version = str_split(&address, '.');
-    for (size_t i = 1; i < version.len; i++)
-        if (hex_value(version.s[i]) < 0) return false;
-    for (size_t i = 0; i < address.len; i++)
-        if (address.s[i] == '%' || !(in_class(address.s[i], HOST) || address.s[i] == ':'))
-            return false;
-    return version.len > 1 && address.len > 0;
+    struct str address = str_from(s, 1), version = str_split(&address, '.');
+    return version.len > 0 && consists_of(version, HEX) && address.len > 0 &&
+           consists_of(address, ADDRESS);
 }
 
 /* Returns whether `s`, the part between brackets, is an address. A zone behind an IPv6 address, as
@@ -189,7 +194,7 @@ static bool is_ip_literal(struct str s) {
     struct in6_addr parsed;
     struct str zone = s, ip = str_split(&zone, '%');
     if (s.len > 0 && ascii_lower(s.s[0]) == 'v') return is_ip_future(s);
-    if (ip.len >= sizeof address || span(zone, UNRESERVED) < zone.len) return false;
+    if (ip.len >= sizeof address || !consists_of(zone, UNRESERVED)) return false;
     memcpy(address, ip.s, ip.len);
     return inet_pton(AF_INET6, address, &parsed) == 1 && (zone.len > 0 || ip.len == s.len);
 }
@@ -203,33 +208,34 @@ static bool is_authority(struct str s) {
         host = str_split(&port, ']');
         valid = host.len < s.len && is_ip_literal(str_from(host, 1));
     }
-    if (port.len > 0 && port.s[0] != ':') return false;
-    for (size_t i = 1; i < port.len; i++)
-        if (!is_digit(port.s[i])) return false;
-    return valid;
+    return valid && str_split(&port, ':').len == 0 && consists_of(port, DIGIT);
 }
 
-static bool starts_with(struct str s, struct str prefix) {
-    return s.len >= prefix.len && equal_ignore_case((struct str){s.s, prefix.len}, prefix);
+/* Removes scheme "://" from `*s` and returns the scheme. If `*s` does not begin like that, or ends
+ * there, it stays as it is, and the scheme is empty. */
+static struct str split_scheme(struct str *s) {
+    struct str rest = *s, scheme = str_split(&rest, ':');
+    if (rest.len <= 2 || memcmp(rest.s, "//", 2) != 0) return STR("");
+    *s = str_from(rest, 2);
+    return scheme;
 }
 
 /* Splits the target into path and query. The forms are those of RFC 9112 section 3.2 that an origin
  * server knows: origin-form, absolute-form, whose authority replaces the Host field and must not be
  * empty, and, for OPTIONS, asterisk-form. */
 static void parse_target(struct scanner *in, struct http_request *req, struct str target) {
-    struct str rest = target;
     bool valid = target.s[0] == '/';
-    req->is_https = starts_with(target, STR("https://"));
-    if (req->is_https || starts_with(target, STR("http://"))) {
-        req->host = str_from(target, req->is_https ? strlen("https://") : strlen("http://"));
-        rest = req->host;
-        while (rest.len > 0 && rest.s[0] != '/' && rest.s[0] != '?') rest = str_from(rest, 1);
-        req->host.len -= rest.len;
+    req->query = target;
+    req->path = str_split(&req->query, '?');
+    struct str rest = req->path, scheme = split_scheme(&rest);
+    req->is_https = equal_ignore_case(scheme, STR("https"));
+    if (req->is_https || equal_ignore_case(scheme, STR("http"))) {
+        req->path = rest;
+        req->host = str_split(&rest, '/');
+        req->path = str_from(req->path, req->host.len);
         valid = req->host.len > 0 && req->host.s[0] != ':' && is_authority(req->host);
     }
     if (str_equal(target, STR("*"))) valid = str_equal(req->method, STR("OPTIONS"));
-    req->path = str_split(&rest, '?');
-    req->query = rest;
     if (req->path.len == 0) req->path = STR("/");
     if (!valid || !has_valid_escapes(req->path)) stop(in, -400);
 }
@@ -274,12 +280,10 @@ static void parse_host(struct scanner *in, struct http_request *req, struct str 
 /* Digits and nothing else (RFC 9110 section 8.6). A number above the size of the buffer does not
  * grow any further, because it is too large already; so it cannot overflow. */
 static void parse_content_length(struct scanner *in, struct http_request *req, struct str value) {
-    if (req->has_content_length || value.len == 0) stop(in, -400);
-    for (size_t i = 0; i < value.len; i++) {
-        if (!is_digit(value.s[i])) stop(in, -400);
-        if (req->content_length <= HTTP_BUFFER_SIZE)
-            req->content_length = req->content_length * 10 + (size_t)(value.s[i] - '0');
-    }
+    bool valid = value.len > 0 && consists_of(value, DIGIT);
+    if (req->has_content_length || !valid) stop(in, -400);
+    for (size_t i = 0; i < value.len && req->content_length <= HTTP_BUFFER_SIZE; i++)
+        req->content_length = req->content_length * 10 + (size_t)(value.s[i] - '0');
     req->has_content_length = true;
 }
 
@@ -287,8 +291,8 @@ static void parse_content_length(struct scanner *in, struct http_request *req, s
  * be ignored. */
 static struct str next_element(struct str *list) { return trim_ows(str_split(list, ',')); }
 
-/* A list of codings (RFC 9112 section 6.1). The only one that is supported is chunked, and it must be
- * the last (section 6.3). */
+/* A list of codings (RFC 9112 section 6.1). The only one that is supported is chunked, and it must
+ * be the last (section 6.3). */
 static void parse_transfer_encoding(struct scanner *in, struct http_request *req,
                                     struct str value) {
     req->has_transfer_encoding = true;
@@ -471,9 +475,8 @@ struct str http_find_cookie(const struct http_request *req, struct str name) {
         struct str pairs = req->fields[i].value;
         while (pairs.len > 0) {
             struct str pair = trim_ows(str_split(&pairs, ';'));
-            if (!memchr(pair.s, '=', pair.len)) continue;
-            struct str key = str_split(&pair, '=');
-            if (str_equal(key, name)) found = pair;
+            struct str value = pair, key = str_split(&value, '=');
+            if (key.len < pair.len && str_equal(key, name)) found = value;
         }
     }
     return found;
@@ -484,47 +487,38 @@ bool http_is_cross_origin(const struct http_request *req) {
     struct str origin = http_find_field(req, STR("Origin"));
     if (site.s) return !str_equal(site, STR("same-origin")) && !str_equal(site, STR("none"));
     if (!origin.s) return false;
-    struct str scheme =
-        str_split(&origin, ':'); /* "://" host [ ":" port ] (RFC 6454 section 6.2) */
-    bool valid = scheme.len > 0 && origin.len > 2 && memcmp(origin.s, "//", 2) == 0;
-    return !valid || !equal_ignore_case(str_from(origin, 2), req->host);
+    /* scheme "://" host [ ":" port ] (RFC 6454 section 6.2) */
+    return split_scheme(&origin).len == 0 || !equal_ignore_case(origin, req->host);
 }
 
 /* ---- Statuses ---- */
 
 /* The statuses that are registered with IANA (RFC 9110 section 16.2.1). */
-/* clang-format off */
-static const struct {
-    int status;
-    const char *reason;
-} reasons[] = {
-    {200, "OK"}, {201, "Created"}, {202, "Accepted"}, {203, "Non-Authoritative Information"},
-    {204, "No Content"}, {205, "Reset Content"}, {206, "Partial Content"}, {207, "Multi-Status"},
-    {208, "Already Reported"}, {226, "IM Used"},
-    {300, "Multiple Choices"}, {301, "Moved Permanently"}, {302, "Found"}, {303, "See Other"},
-    {304, "Not Modified"}, {305, "Use Proxy"}, {307, "Temporary Redirect"},
-    {308, "Permanent Redirect"},
-    {400, "Bad Request"}, {401, "Unauthorized"}, {402, "Payment Required"}, {403, "Forbidden"},
-    {404, "Not Found"}, {405, "Method Not Allowed"}, {406, "Not Acceptable"},
-    {407, "Proxy Authentication Required"}, {408, "Request Timeout"}, {409, "Conflict"},
-    {410, "Gone"}, {411, "Length Required"}, {412, "Precondition Failed"},
-    {413, "Content Too Large"}, {414, "URI Too Long"}, {415, "Unsupported Media Type"},
-    {416, "Range Not Satisfiable"}, {417, "Expectation Failed"}, {421, "Misdirected Request"},
-    {422, "Unprocessable Content"}, {423, "Locked"}, {424, "Failed Dependency"},
-    {425, "Too Early"}, {426, "Upgrade Required"}, {428, "Precondition Required"},
-    {429, "Too Many Requests"}, {431, "Request Header Fields Too Large"},
-    {451, "Unavailable For Legal Reasons"},
-    {500, "Internal Server Error"}, {501, "Not Implemented"}, {502, "Bad Gateway"},
-    {503, "Service Unavailable"}, {504, "Gateway Timeout"}, {505, "HTTP Version Not Supported"},
-    {506, "Variant Also Negotiates"}, {507, "Insufficient Storage"}, {508, "Loop Detected"},
-    {510, "Not Extended"}, {511, "Network Authentication Required"},
-};
-/* clang-format on */
+static const char statuses[] =
+    "200 OK\n201 Created\n202 Accepted\n203 Non-Authoritative Information\n204 No Content\n"
+    "205 Reset Content\n206 Partial Content\n207 Multi-Status\n208 Already Reported\n226 IM Used\n"
+    "300 Multiple Choices\n301 Moved Permanently\n302 Found\n303 See Other\n304 Not Modified\n"
+    "305 Use Proxy\n307 Temporary Redirect\n308 Permanent Redirect\n"
+    "400 Bad Request\n401 Unauthorized\n402 Payment Required\n403 Forbidden\n404 Not Found\n"
+    "405 Method Not Allowed\n406 Not Acceptable\n407 Proxy Authentication Required\n"
+    "408 Request Timeout\n409 Conflict\n410 Gone\n411 Length Required\n412 Precondition Failed\n"
+    "413 Content Too Large\n414 URI Too Long\n415 Unsupported Media Type\n"
+    "416 Range Not Satisfiable\n417 Expectation Failed\n421 Misdirected Request\n"
+    "422 Unprocessable Content\n423 Locked\n424 Failed Dependency\n425 Too Early\n"
+    "426 Upgrade Required\n428 Precondition Required\n429 Too Many Requests\n"
+    "431 Request Header Fields Too Large\n451 Unavailable For Legal Reasons\n"
+    "500 Internal Server Error\n501 Not Implemented\n502 Bad Gateway\n503 Service Unavailable\n"
+    "504 Gateway Timeout\n505 HTTP Version Not Supported\n506 Variant Also Negotiates\n"
+    "507 Insufficient Storage\n508 Loop Detected\n510 Not Extended\n"
+    "511 Network Authentication Required\n";
 
-const char *http_reason(int status) {
-    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
-        if (reasons[i].status == status) return reasons[i].reason;
-    return "";
+struct str http_reason(int status) {
+    struct str rest = STR(statuses), number = NUMBER((uint64_t)status);
+    while (rest.len > 0) {
+        struct str reason = str_split(&rest, '\n');
+        if (str_equal(str_split(&reason, ' '), number)) return reason;
+    }
+    return STR("");
 }
 
 const char *http_refusal(int status) {
@@ -572,25 +566,26 @@ static bool has_line(struct str lines, struct str name) {
     return false;
 }
 
+static void put_field(struct text *out, const char *name, struct str value) {
+    text_put_all(out, str_of(name), STR(": "), value, STR("\r\n"));
+}
+
 /* A field of the handler with the same name replaces this one. */
-static void put_default_field(struct text *out, const struct http_response *res, struct str name,
+static void put_default_field(struct text *out, const struct http_response *res, const char *name,
                               struct str value) {
-    if (!has_line(text_str(&res->extra_fields), name))
-        text_put_all(out, name, STR(": "), value, STR("\r\n"));
+    if (!has_line(text_str(&res->extra_fields), str_of(name))) put_field(out, name, value);
 }
 
 void http_format_response(struct text *out, const struct http_response *res, struct str date) {
     text_put_all(out, STR("HTTP/1.1 "), NUMBER((uint64_t)res->status), STR(" "),
-                 str_of(http_reason(res->status)), STR("\r\n"));
+                 http_reason(res->status), STR("\r\n"));
     bool has_content = res->status != 204 && res->status != 304; /* RFC 9110 section 8.6 */
-    if (date.len > 0) put_default_field(out, res, STR("Date"), date);
-    if (has_content) put_default_field(out, res, STR("Content-Type"), STR("application/json"));
-    put_default_field(out, res, STR("Cache-Control"), STR("no-store"));
-    if (has_content) text_put_all(out, STR("Content-Length: "), NUMBER(res->body.len), STR("\r\n"));
-    if (res->close)
-        text_put(out, STR("Connection: close\r\n"));
-    else if (res->keep_alive)
-        text_put(out, STR("Connection: keep-alive\r\n"));
+    if (date.len > 0) put_default_field(out, res, "Date", date);
+    if (has_content) put_default_field(out, res, "Content-Type", STR("application/json"));
+    put_default_field(out, res, "Cache-Control", STR("no-store"));
+    if (has_content) put_field(out, "Content-Length", NUMBER(res->body.len));
+    if (res->close || res->keep_alive)
+        put_field(out, "Connection", res->close ? STR("close") : STR("keep-alive"));
     text_put_all(out, text_str(&res->extra_fields), STR("\r\n"));
     if (!res->omit_body) text_put(out, text_str(&res->body));
 }

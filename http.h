@@ -104,8 +104,9 @@ void http_add_field_pieces(struct http_response *res, struct str name,
  * IMF-fixdate format of RFC 9110 section 5.6.7; if it is empty, there is no Date field. */
 void http_format_response(struct text *out, const struct http_response *res, struct str date);
 
-/* Returns the reason phrase of a status, such as "Not Found". */
-const char *http_reason(int status);
+/* Returns the reason phrase of a status, such as "Not Found"; it is empty if the status is
+ * not registered. */
+struct str http_reason(int status);
 
 /* Returns the error message for a request that the server refused with this status before it
  * reached a handler: because http_parse returned it, or 408 because the request was not
