@@ -69,6 +69,7 @@ static struct server *server;
 static struct listener listener;
 static struct log log_;       /* `log` is a function of <math.h> */
 static int64_t now, wakes_at; /* poll waits no longer than that */
+static time_t wall_start;     /* what the wall clock shows at the start of a test */
 static size_t allocated;      /* bytes */
 static const char *violation; /* the first broken invariant */
 static bool overflowed;       /* recv was told to write outside of an input buffer */
@@ -104,8 +105,7 @@ static int fake_clock(struct timespec *to) {
     return 0;
 }
 
-/* A board without a clock of its own begins in 1970. */
-static time_t fake_time(void) { return (time_t)(now / NS_PER_S - 1); }
+static time_t fake_time(void) { return wall_start + (time_t)(now / NS_PER_S - 1); }
 
 int fake_listen_accept(const struct listener *from, struct peer *peer) {
     (void)from;
@@ -226,6 +226,15 @@ static int secret_page(const struct http_request *req, struct http_response *res
     return 200;
 }
 
+static int handler_status;
+
+static int page_with_status(const struct http_request *req, struct http_response *res) {
+    (void)req;
+    http_add_field(res, STR("X"), STR("y"));
+    text_put(&res->body, STR("page"));
+    return handler_status;
+}
+
 static int large_page(const struct http_request *req, struct http_response *res) {
     (void)req;
     http_add_field(res, STR("X"), STR("fits"));
@@ -248,11 +257,10 @@ static void begin_log(void) {
 
 /* Creates a server without connections. */
 static void begin(size_t max_connections) {
-    static const struct route routes[] = {{"GET", "/", empty_page},
-                                          {"POST", "/", empty_page},
-                                          {"GET", "/large", large_page},
-                                          {"GET", "/secret", secret_page},
-                                          {NULL, NULL, NULL}};
+    static const struct route routes[] = {
+        {"GET", "/", empty_page},        {"POST", "/", empty_page},
+        {"GET", "/large", large_page},   {"GET", "/status", page_with_status},
+        {"GET", "/secret", secret_page}, {NULL, NULL, NULL}};
     begin_log();
     listener.fd = LISTENER_FD;
     queued = accepted = accepts = open_clients = accept_error = poll_error = 0;
@@ -260,6 +268,7 @@ static void begin(size_t max_connections) {
     network = 0;
     queued_input = NULL;
     now = NS_PER_S;
+    wall_start = CLOCK_NOT_SET_BEFORE;
     wakes_at = INT64_MAX;
     server = server_create(&listener, routes, &log_, max_connections);
     if (!server) exit(1);
@@ -962,13 +971,58 @@ static void test_events(void) {
         }
         end();
     }
-    TEST("the date has a new value each second, from the first second of 1970 on") {
+    TEST("the date has a new value each second") {
         begin(10);
-        CHECK(strcmp(server->date, "Thu, 01 Jan 1970 00:00:00 GMT") == 0);
+        CHECK(strcmp(server->date, "Thu, 01 Jan 2026 00:00:00 GMT") == 0);
         now += 61 * NS_PER_S;
         connect_client();
-        CHECK(strcmp(server->date, "Thu, 01 Jan 1970 00:01:01 GMT") == 0);
+        CHECK(strcmp(server->date, "Thu, 01 Jan 2026 00:01:01 GMT") == 0);
         end();
+    }
+    TEST("there is no Date until the wall clock was set (RFC 9110 section 6.6.1)") {
+        begin(10);
+        wall_start = -2; /* before the second for which there is no date yet */
+        struct client *client = connect_client();
+        for (int i = 0; i < 2; i++) {
+            now += NS_PER_S;
+            send_input(client, GOOD);
+            CHECK(!strstr(client->output, "\r\nDate:"));
+            if (i == 0) wall_start = CLOCK_NOT_SET_BEFORE - (time_t)(now / NS_PER_S) - 1;
+        }
+        now += NS_PER_S;
+        send_input(client, GOOD);
+        CHECK(strstr(client->output, "\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\n"));
+        end();
+    }
+    TEST("what a handler returns is what is sent and logged, from 200 to 599; else it is a 500") {
+        static const int statuses[] = {0,   100, 199, 200, 201, 204, 205,
+                                       302, 304, 422, 599, 600, -200};
+        for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++) {
+            char status[8], logged[64];
+            begin(10);
+            handler_status = statuses[i];
+            bool valid = handler_status >= 200 && handler_status <= 599;
+            bool has_body = handler_status != 204 && handler_status != 205 && handler_status != 304;
+            struct client *client = connect_and_send(GET("/status"));
+            snprintf(status, sizeof status, "%d ", valid ? handler_status : 500);
+            snprintf(logged, sizeof logged, "\"GET /status HTTP/1.1\" %s", status);
+            CHECK(has_status(client, status) && is_logged(logged));
+            CHECK((strstr(client->output, "\r\n\r\npage") != NULL) == (valid && has_body));
+            CHECK((strstr(client->output, "\r\nX: y\r\n") != NULL) == valid);
+            CHECK(has_body || is_logged(" 0\n"));
+            end();
+        }
+    }
+    TEST("a request for an https URI is served behind TLS, and otherwise misdirected (9110 7.4)") {
+        for (int i = 0; i < 2; i++) {
+            begin(10);
+            listener.behind_tls = i > 0;
+            struct client *client = connect_and_send(GET("https://a/"));
+            CHECK(has_status(client, i > 0 ? "200" : "421") && !client->closed);
+            listener.behind_tls = false;
+            CHECK(has_status(connect_and_send(GET("http://a/")), "200"));
+            end();
+        }
     }
 }
 
