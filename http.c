@@ -220,22 +220,26 @@ static struct str split_scheme(struct str *s) {
     return scheme;
 }
 
-/* Splits the target into path and query. The forms are those of RFC 9112 section 3.2 that an origin
- * server knows: origin-form, absolute-form, whose authority replaces the Host field and must not be
- * empty, and, for OPTIONS, asterisk-form. */
-static void parse_target(struct scanner *in, struct http_request *req, struct str target) {
-    bool valid = target.s[0] == '/';
-    req->query = target;
-    req->path = str_split(&req->query, '?');
+/* scheme "://" authority path (RFC 9112 section 3.2.2). The authority replaces the Host field, and must
+ * not be empty. */
+static bool parse_absolute_form(struct http_request *req) {
     struct str rest = req->path, scheme = split_scheme(&rest);
     req->is_https = equal_ignore_case(scheme, STR("https"));
-    if (req->is_https || equal_ignore_case(scheme, STR("http"))) {
-        req->path = rest;
-        req->host = str_split(&rest, '/');
-        req->path = str_from(req->path, req->host.len);
-        valid = req->host.len > 0 && req->host.s[0] != ':' && is_authority(req->host);
-    }
+    if (!req->is_https && !equal_ignore_case(scheme, STR("http"))) return false;
+    req->path = rest;
+    req->host = str_split(&rest, '/');
+    req->path = str_from(req->path, req->host.len);
+    return req->host.len > 0 && req->host.s[0] != ':' && is_authority(req->host);
+}
+
+/* Splits the target into path and query. The forms are those of RFC 9112 section 3.2 that an origin
+ * server knows: origin-form, absolute-form, and, for OPTIONS, asterisk-form. */
+static void parse_target(struct scanner *in, struct http_request *req, struct str target) {
+    req->query = target;
+    req->path = str_split(&req->query, '?');
+    bool valid = target.s[0] == '/';
     if (str_equal(target, STR("*"))) valid = str_equal(req->method, STR("OPTIONS"));
+    if (!valid) valid = parse_absolute_form(req);
     if (req->path.len == 0) req->path = STR("/");
     if (!valid || !has_valid_escapes(req->path)) stop(in, -400);
 }
