@@ -42,7 +42,7 @@ programs:
 	$(BUILD) -DSERVER_SECOND=50000000LL -o build/server $(SOURCES)
 	for t in str sha1 json http route db; do $(BUILD) -o build/test_$$t tests/test_$$t.c \
 	    route.c http.c json.c db.c sha1.c str.c || exit; done
-	$(BUILD) -UHTTP_BUFFER_SIZE -DHTTP_BUFFER_SIZE=2048 -o build/compare tests/model/compare.c \
+	$(BUILD) -UHTTP_BUFFER_SIZE -DHTTP_BUFFER_SIZE=2048 -o build/compare tests/fuzz/compare.c \
 	    http.c str.c
 	$(BUILD) -o build/suites tests/suites.c json.c sha1.c str.c
 	for t in server options; do $(BUILD) -o build/test_$$t tests/test_$$t.c || exit; done

@@ -51,10 +51,10 @@ load: server
 	CC='$(CC)' sh tests/load/run.sh
 # soak: a mixed load for ten minutes, or SOAK= seconds, drawn as an SVG
 soak: server
-	CC='$(CC)' sh tests/soak/run.sh $(SOAK)
+	CC='$(CC)' sh tests/load/run.sh soak $(SOAK)
 # faults: every call to the C library fails at its first, second, third time
 faults:
-	CC='$(CC)' sh tests/faults/run.sh
+	CC='$(CC)' sh tests/fault/run.sh
 # coverage: the lines and branches that the tests execute
 coverage:
 	CC='$(CC)' sh tests/coverage.sh

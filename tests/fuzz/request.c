@@ -7,7 +7,7 @@
  *   - a response that contains all parts of the request is well-formed.
  */
 #include "fuzz.h"
-#include "tests/model/framing.h"
+#include "framing.h"
 
 #define STEPS 4
 
