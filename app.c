@@ -183,7 +183,7 @@ static const char usage[] =
     "  -l  maximum lifetime of a session in seconds, 0 = none (default 28800)\n"
     "  -b  failed logins in a row before a username must wait, 0 = unlimited (default 10)\n"
     "  -e  log the SQL statements that the Python original would run, session ids included\n"
-    "  -S  mark the cookie Secure: browsers send it over HTTPS only\n"
+    "  -S  behind a proxy that decrypts HTTPS: mark the cookie Secure, accept https URIs\n"
     "  -q  log no requests\n"
     "  -h  print this help\n"
     "  -V  print the version\n";
@@ -256,7 +256,7 @@ static void parse_options(struct options *options, int argc, char **argv) {
     exit(2);
 }
 
-/* ---- The users file: lines of name:password; empty lines and # lines are ignored ---- */
+/* ---- The users file: lines of name:password; empty lines and comments (#) are ignored ---- */
 
 /* Reads a file that only its owner may access. Returns NULL, or why it failed. The caller must
  * clear `text` and free text->s in either case. */
@@ -273,17 +273,32 @@ static const char *read_users_file(int fd, struct text *text) {
     return text->len < text->cap ? "it ended early" : NULL;
 }
 
+/* Some editors begin a UTF-8 file with a byte order mark. */
+static struct str without_bom(struct str text) {
+    bool has_bom = text.len >= 3 && memcmp(text.s, "\xef\xbb\xbf", 3) == 0;
+    return str_from(text, has_bom ? 3 : 0);
+}
+
 /* Removes the next line from `users`. The line is empty if it does not hold a user. */
 static struct str next_line(struct str *users) {
     struct str line = str_split(users, '\n');
+    size_t blanks = 0;
     if (line.len > 0 && line.s[line.len - 1] == '\r') line.len--;
-    if (line.len > 0 && line.s[0] == '#') line.len = 0;
+    while (blanks < line.len && (line.s[blanks] == ' ' || line.s[blanks] == '\t')) blanks++;
+    if (blanks < line.len && line.s[blanks] == '#') line.len = 0;
     return line;
+}
+
+static bool has_control_byte(struct str s) {
+    for (size_t i = 0; i < s.len; i++)
+        if ((unsigned char)s.s[i] < ' ' || s.s[i] == 0x7f) return true;
+    return false;
 }
 
 /* Adds the user on a line. Returns NULL, or what is wrong with the line. */
 static const char *add_user(struct str line) {
     if (!json_is_utf8(line)) return "it is not UTF-8, so the user could not log in";
+    if (has_control_byte(line)) return "it contains a control character";
     if (!memchr(line.s, ':', line.len)) return "expected name:password";
     struct str password = line, username = str_split(&password, ':');
     if (username.len == 0 || password.len == 0) return "the name or the password is empty";
@@ -319,8 +334,8 @@ static bool open_db(struct options *options) {
     struct text users = {NULL, 0, 0, false};
     int fd = open(path, O_RDONLY | O_NONBLOCK); /* opening a FIFO must not block */
     const char *error = fd < 0 ? strerror(errno) : read_users_file(fd, &users);
-    bool success =
-        error ? fail("read", path, error) : fill_db(&options->db, path, text_str(&users));
+    bool success = error ? fail("read", path, error)
+                         : fill_db(&options->db, path, without_bom(text_str(&users)));
     close(fd);
     text_clear(&users);
     free(users.s);
@@ -337,15 +352,19 @@ static void open_standard_fds(void) {
     close(fd);
 }
 
-/* Fills the secret from the system's random source. */
+/* Fills the secret from the system's random source. A file in its place, as in a chroot, would hold
+ * a secret that others know. */
 static bool read_secret(unsigned char secret[DB_SECRET_SIZE]) {
     static const char path[] = "/dev/urandom";
+    struct stat status;
     int fd = open(path, O_RDONLY);
-    if (fd >= 0) errno = EIO; /* if it ends early */
-    bool success = fd >= 0 && read(fd, secret, DB_SECRET_SIZE) == DB_SECRET_SIZE;
-    if (!success) fail("read", path, strerror(errno));
+    if (fd < 0 || fstat(fd, &status) < 0) return fail("read", path, strerror(errno));
+    if (!S_ISCHR(status.st_mode)) return fail("read", path, "it is not a device");
+    errno = EIO; /* if it ends early */
+    if (read(fd, secret, DB_SECRET_SIZE) != DB_SECRET_SIZE)
+        return fail("read", path, strerror(errno));
     close(fd);
-    return success;
+    return true;
 }
 
 /* Raises the limit on open files so that `max_connections` fit. Returns how many do fit. */
@@ -356,7 +375,10 @@ static size_t raise_fd_limit(size_t max_connections) {
     struct rlimit raised = {wanted < limit.rlim_max ? wanted : limit.rlim_max, limit.rlim_max};
     if (setrlimit(RLIMIT_NOFILE, &raised) == 0) limit = raised;
     if (limit.rlim_cur >= wanted) return max_connections;
-    return limit.rlim_cur > RESERVED_FDS ? (size_t)(limit.rlim_cur - RESERVED_FDS) : 1;
+    size_t fit = limit.rlim_cur > RESERVED_FDS ? (size_t)(limit.rlim_cur - RESERVED_FDS) : 1;
+    fprintf(stderr, "server: at most %zu connections, because only %llu files may be open\n", fit,
+            (unsigned long long)limit.rlim_cur);
+    return fit;
 }
 
 static void on_stop_signal(int number) {
@@ -419,6 +441,7 @@ int main(int argc, char **argv) {
         fail("listen on", listener.name, error);
         return 1;
     }
+    listener.behind_tls = cookie_is_secure;
     server = server_create(&listener, routes, &access_log, options.max_connections);
     bool ready = server ? handle_stop_signals(on_stop_signal)
                         : fail("create", "the server", strerror(errno));

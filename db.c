@@ -173,14 +173,14 @@ static struct login_failures *find_failures(struct db *db, uint64_t hash) {
     return failures;
 }
 
-/* The delay is 1, 2, 4, 8, 16, 30, 30 ... seconds after the latest failure. */
+/* The delay is 1, 2, 4, 8, 16, 32, 60, 60 ... seconds after the latest failure. */
 unsigned db_login_delay(struct db *db, struct str username, int64_t now) {
     uint64_t hash = hash_name(db, username);
     uint32_t max = db->options.max_failures;
     const struct login_failures *failures = find_failures(db, hash);
     if (max == 0 || failures->name_hash != hash || failures->count < max) return 0;
     uint32_t excess = failures->count - max;
-    int64_t end = failures->last_at + (excess < 5 ? 1 << excess : 30) * NS_PER_S;
+    int64_t end = failures->last_at + (excess < 6 ? 1 << excess : 60) * NS_PER_S;
     return now < end ? (unsigned)((end - now + NS_PER_S - 1) / NS_PER_S) : 0;
 }
 

@@ -34,37 +34,50 @@
  *
  * This file must not touch a socket, a clock or the heap.
  */
+#define _POSIX_C_SOURCE 200809L
 #include "http.h"
+
+#include <arpa/inet.h>
 
 /* ---- Bytes ---- */
 
-/* The parts of a request in which a byte may stand. NUL may stand in none: it is the sentinel. */
+/* The parts of a request in which a byte may stand. NUL may stand in none: it is the sentinel. The
+ * last two are ranges, so they are not in the table. Targets may hold more than RFC 3986 allows,
+ * because browsers and curl send such bytes as they are. */
 enum byte_class {
-    TOKEN = 1,  /* methods and field names (RFC 9110 section 5.6.2) */
-    HOST = 2,   /* host names (RFC 3986 section 3.2.2) */
-    TARGET = 4, /* request-targets (RFC 3986 section 2; brackets are needed for IPv6) */
-    VALUE = 8   /* field values (RFC 9110 section 5.5); a range, so it is not in the table */
+    TOKEN = 1,      /* methods and field names (RFC 9110 section 5.6.2) */
+    HOST = 2,       /* host names (RFC 3986 section 3.2.2) */
+    UNRESERVED = 4, /* RFC 3986 section 2.3 */
+    TARGET = 8,     /* request-targets: visible ASCII except "#", and all bytes from 0x80 on */
+    VALUE = 16      /* field values (RFC 9110 section 5.5) */
 };
 
 /* clang-format off */
-#define HOST_TARGET (HOST | TARGET)
-#define ALL         (TOKEN | HOST | TARGET) /* all but VALUE */
-#define THIRTEEN    ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL
+#define BOTH (TOKEN | HOST)
+#define ALL  (TOKEN | HOST | UNRESERVED)
+#define THIRTEEN ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL
 static const unsigned char byte_classes[256] = {
     ['a'] = THIRTEEN, THIRTEEN, ['A'] = THIRTEEN, THIRTEEN,
     ['0'] = ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL,
-    ['!'] = ALL, ['$'] = ALL, ['%'] = ALL, ['&'] = ALL, ['\''] = ALL, ['*'] = ALL, ['+'] = ALL,
     ['-'] = ALL, ['.'] = ALL, ['_'] = ALL, ['~'] = ALL,
+    ['!'] = BOTH, ['$'] = BOTH, ['%'] = BOTH, ['&'] = BOTH, ['\''] = BOTH, ['*'] = BOTH, ['+'] = BOTH,
     ['#'] = TOKEN, ['^'] = TOKEN, ['`'] = TOKEN, ['|'] = TOKEN,
-    ['('] = HOST_TARGET, [')'] = HOST_TARGET, [','] = HOST_TARGET, [';'] = HOST_TARGET,
-    ['='] = HOST_TARGET,
-    ['/'] = TARGET, [':'] = TARGET, ['?'] = TARGET, ['@'] = TARGET, ['['] = TARGET, [']'] = TARGET
+    ['('] = HOST, [')'] = HOST, [','] = HOST, [';'] = HOST, ['='] = HOST,
 };
 /* clang-format on */
 
 static inline bool in_class(char byte, enum byte_class class) {
-    if (class == VALUE) return ((unsigned char)byte >= 0x20 && byte != 0x7f) || byte == '\t';
-    return byte_classes[(unsigned char)byte] & class;
+    unsigned char value = (unsigned char)byte;
+    if (class == VALUE) return (value >= ' ' && value != 0x7f) || value == '\t';
+    if (class == TARGET) return value > ' ' && value != 0x7f && value != '#';
+    return byte_classes[value] & class;
+}
+
+/* Returns how many bytes at the start of `s` are in the class. */
+static size_t span(struct str s, enum byte_class class) {
+    size_t n = 0;
+    while (n < s.len && in_class(s.s[n], class)) n++;
+    return n;
 }
 
 /* Names of fields, schemes and options are case-insensitive. */
@@ -158,36 +171,60 @@ static bool has_valid_escapes(struct str s) {
     return true;
 }
 
+/* IPvFuture = "v" 1*HEXDIG "." 1*( unreserved / sub-delims / ":" ) (RFC 3986 section 3.2.2) */
+static bool is_ip_future(struct str s) {
+    struct str address = s, version = str_split(&address, '.');
+    for (size_t i = 1; i < version.len; i++)
+        if (hex_value(version.s[i]) < 0) return false;
+    for (size_t i = 0; i < address.len; i++)
+        if (address.s[i] == '%' || !(in_class(address.s[i], HOST) || address.s[i] == ':'))
+            return false;
+    return version.len > 1 && address.len > 0;
+}
+
+/* Returns whether `s`, the part between brackets, is an address. A zone behind an IPv6 address, as
+ * in "fe80::1%eth0", is accepted and ignored. RFC 3986 has no zones, but clients send them. */
+static bool is_ip_literal(struct str s) {
+    char address[INET6_ADDRSTRLEN] = "";
+    struct in6_addr parsed;
+    struct str zone = s, ip = str_split(&zone, '%');
+    if (s.len > 0 && ascii_lower(s.s[0]) == 'v') return is_ip_future(s);
+    if (ip.len >= sizeof address || span(zone, UNRESERVED) < zone.len) return false;
+    memcpy(address, ip.s, ip.len);
+    return inet_pton(AF_INET6, address, &parsed) == 1 && (zone.len > 0 || ip.len == s.len);
+}
+
 /* Returns whether `s` is host [ ":" port ] (RFC 3986 section 3.2) without user information. An
- * empty host is valid. An IPv6 literal is only checked for the characters that it may contain. */
+ * empty host is valid. */
 static bool is_authority(struct str s) {
-    size_t i = 0;
+    struct str host = {s.s, span(s, HOST)}, port = str_from(s, host.len);
+    bool valid = has_valid_escapes(host);
     if (s.len > 0 && s.s[0] == '[') {
-        i++;
-        while (i < s.len && (hex_value(s.s[i]) >= 0 || s.s[i] == ':' || s.s[i] == '.')) i++;
-        if (i < 2 || i == s.len || s.s[i] != ']') return false;
-        i++;
-    } else {
-        while (i < s.len && in_class(s.s[i], HOST)) i++;
+        host = str_split(&port, ']');
+        valid = host.len < s.len && is_ip_literal(str_from(host, 1));
     }
-    if (i < s.len && s.s[i] == ':') {
-        i++;
-        while (i < s.len && is_digit(s.s[i])) i++;
-    }
-    return i == s.len && has_valid_escapes(s);
+    if (port.len > 0 && port.s[0] != ':') return false;
+    for (size_t i = 1; i < port.len; i++)
+        if (!is_digit(port.s[i])) return false;
+    return valid;
+}
+
+static bool starts_with(struct str s, struct str prefix) {
+    return s.len >= prefix.len && equal_ignore_case((struct str){s.s, prefix.len}, prefix);
 }
 
 /* Splits the target into path and query. The forms are those of RFC 9112 section 3.2 that an origin
  * server knows: origin-form, absolute-form, whose authority replaces the Host field and must not be
  * empty, and, for OPTIONS, asterisk-form. */
 static void parse_target(struct scanner *in, struct http_request *req, struct str target) {
-    const struct str scheme = STR("http://");
     struct str rest = target;
     bool valid = target.s[0] == '/';
-    if (target.len > scheme.len && equal_ignore_case((struct str){target.s, scheme.len}, scheme)) {
-        rest = str_from(target, scheme.len);
+    req->is_https = starts_with(target, STR("https://"));
+    if (req->is_https || starts_with(target, STR("http://"))) {
+        req->host = str_from(target, req->is_https ? strlen("https://") : strlen("http://"));
+        rest = req->host;
         while (rest.len > 0 && rest.s[0] != '/' && rest.s[0] != '?') rest = str_from(rest, 1);
-        req->host = (struct str){target.s + scheme.len, target.len - scheme.len - rest.len};
+        req->host.len -= rest.len;
         valid = req->host.len > 0 && req->host.s[0] != ':' && is_authority(req->host);
     }
     if (str_equal(target, STR("*"))) valid = str_equal(req->method, STR("OPTIONS"));
@@ -246,18 +283,28 @@ static void parse_content_length(struct scanner *in, struct http_request *req, s
     req->has_content_length = true;
 }
 
-/* The only coding that is supported is chunked (RFC 9112 section 6.1). */
+/* Removes the next element of a list and returns it (RFC 9110 section 5.6.1). Empty elements are to
+ * be ignored. */
+static struct str next_element(struct str *list) { return trim_ows(str_split(list, ',')); }
+
+/* A list of codings (RFC 9112 section 6.1). The only one that is supported is chunked, and it must be
+ * the last (section 6.3). */
 static void parse_transfer_encoding(struct scanner *in, struct http_request *req,
                                     struct str value) {
-    if (req->has_transfer_encoding) stop(in, -400);
     req->has_transfer_encoding = true;
-    req->chunked = equal_ignore_case(value, STR("chunked"));
+    while (value.len > 0) {
+        struct str coding = next_element(&value);
+        if (coding.len == 0) continue;
+        if (req->chunked) stop(in, -400);
+        req->chunked = equal_ignore_case(coding, STR("chunked"));
+        if (!req->chunked) req->has_unknown_coding = true;
+    }
 }
 
-/* A list of options (RFC 9110 section 7.6.1), whose empty elements are ignored (section 5.6.1). */
+/* A list of options (RFC 9110 section 7.6.1). */
 static void parse_connection(struct http_request *req, struct str value) {
     while (value.len > 0) {
-        struct str option = trim_ows(str_split(&value, ','));
+        struct str option = next_element(&value);
         if (equal_ignore_case(option, STR("close"))) req->connection_close = true;
         if (equal_ignore_case(option, STR("keep-alive"))) req->connection_keep_alive = true;
     }
@@ -309,7 +356,8 @@ static void validate_head(struct scanner *in, const struct http_request *req) {
     bool http_1_0 = req->minor_version == 0;
     if (!http_1_0 && !req->has_host) stop(in, -400);
     if (req->has_transfer_encoding && (req->has_content_length || http_1_0)) stop(in, -400);
-    if (req->has_transfer_encoding && !req->chunked) stop(in, -501);
+    if (req->has_transfer_encoding && !req->chunked) stop(in, -400);
+    if (req->has_unknown_coding) stop(in, -501);
     if (req->content_length > HTTP_BUFFER_SIZE - req->head_len) stop(in, -413);
 }
 
@@ -422,10 +470,10 @@ struct str http_find_cookie(const struct http_request *req, struct str name) {
         if (!equal_ignore_case(req->fields[i].name, STR("Cookie"))) continue;
         struct str pairs = req->fields[i].value;
         while (pairs.len > 0) {
-            struct str pair = str_split(&pairs, ';');
+            struct str pair = trim_ows(str_split(&pairs, ';'));
             if (!memchr(pair.s, '=', pair.len)) continue;
             struct str key = str_split(&pair, '=');
-            if (str_equal(trim_ows(key), name)) found = trim_ows(pair);
+            if (str_equal(key, name)) found = pair;
         }
     }
     return found;
@@ -444,38 +492,53 @@ bool http_is_cross_origin(const struct http_request *req) {
 
 /* ---- Statuses ---- */
 
-/* `refusal` is the message for a request that the server refuses before it reaches a handler. */
-static const struct status {
-    int code;
-    const char *reason, *refusal;
-} statuses[] = {
-    {200, "OK", ""},
-    {400, "Bad Request", "This is not a valid HTTP/1.1 request"},
-    {401, "Unauthorized", ""},
-    {403, "Forbidden", ""},
-    {404, "Not Found", ""},
-    {405, "Method Not Allowed", ""},
-    {408, "Request Timeout", "The request was not completed in time"},
-    {413, "Content Too Large", "The request is too large"},
-    {414, "URI Too Long", "The request-target is too long"},
-    {417, "Expectation Failed", "The only expectation supported is 100-continue"},
-    {429, "Too Many Requests", ""},
-    {431, "Request Header Fields Too Large", "The header fields are too large"},
-    {500, "Internal Server Error", ""},
-    {501, "Not Implemented", "The only transfer coding supported is chunked"},
-    {505, "HTTP Version Not Supported", "The server supports HTTP/1.0 and HTTP/1.1"},
-    {0, "", ""}, /* any other */
+/* The statuses that are registered with IANA (RFC 9110 section 16.2.1). */
+/* clang-format off */
+static const struct {
+    int status;
+    const char *reason;
+} reasons[] = {
+    {200, "OK"}, {201, "Created"}, {202, "Accepted"}, {203, "Non-Authoritative Information"},
+    {204, "No Content"}, {205, "Reset Content"}, {206, "Partial Content"}, {207, "Multi-Status"},
+    {208, "Already Reported"}, {226, "IM Used"},
+    {300, "Multiple Choices"}, {301, "Moved Permanently"}, {302, "Found"}, {303, "See Other"},
+    {304, "Not Modified"}, {305, "Use Proxy"}, {307, "Temporary Redirect"},
+    {308, "Permanent Redirect"},
+    {400, "Bad Request"}, {401, "Unauthorized"}, {402, "Payment Required"}, {403, "Forbidden"},
+    {404, "Not Found"}, {405, "Method Not Allowed"}, {406, "Not Acceptable"},
+    {407, "Proxy Authentication Required"}, {408, "Request Timeout"}, {409, "Conflict"},
+    {410, "Gone"}, {411, "Length Required"}, {412, "Precondition Failed"},
+    {413, "Content Too Large"}, {414, "URI Too Long"}, {415, "Unsupported Media Type"},
+    {416, "Range Not Satisfiable"}, {417, "Expectation Failed"}, {421, "Misdirected Request"},
+    {422, "Unprocessable Content"}, {423, "Locked"}, {424, "Failed Dependency"},
+    {425, "Too Early"}, {426, "Upgrade Required"}, {428, "Precondition Required"},
+    {429, "Too Many Requests"}, {431, "Request Header Fields Too Large"},
+    {451, "Unavailable For Legal Reasons"},
+    {500, "Internal Server Error"}, {501, "Not Implemented"}, {502, "Bad Gateway"},
+    {503, "Service Unavailable"}, {504, "Gateway Timeout"}, {505, "HTTP Version Not Supported"},
+    {506, "Variant Also Negotiates"}, {507, "Insufficient Storage"}, {508, "Loop Detected"},
+    {510, "Not Extended"}, {511, "Network Authentication Required"},
 };
+/* clang-format on */
 
-static const struct status *find_status(int code) {
-    const struct status *status = statuses;
-    while (status->code != code && status->code != 0) status++;
-    return status;
+const char *http_reason(int status) {
+    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
+        if (reasons[i].status == status) return reasons[i].reason;
+    return "";
 }
 
-const char *http_reason(int status) { return find_status(status)->reason; }
-
-const char *http_refusal(int status) { return find_status(status)->refusal; }
+const char *http_refusal(int status) {
+    switch (status) {
+    case 408: return "The request was not completed in time";
+    case 413: return "The request is too large";
+    case 414: return "The request-target is too long";
+    case 417: return "The only expectation supported is 100-continue";
+    case 431: return "The header fields are too large";
+    case 501: return "The only transfer coding supported is chunked";
+    case 505: return "The server supports HTTP/1.0 and HTTP/1.1";
+    default: return "This is not a valid HTTP/1.1 request";
+    }
+}
 
 /* ---- Responses ---- */
 
@@ -501,12 +564,29 @@ void http_add_field_pieces(struct http_response *res, struct str name,
     text_put(fields, STR("\r\n"));
 }
 
+static bool has_line(struct str lines, struct str name) {
+    while (lines.len > 0) {
+        struct str line = str_split(&lines, '\n');
+        if (equal_ignore_case(str_split(&line, ':'), name)) return true;
+    }
+    return false;
+}
+
+/* A field of the handler with the same name replaces this one. */
+static void put_default_field(struct text *out, const struct http_response *res, struct str name,
+                              struct str value) {
+    if (!has_line(text_str(&res->extra_fields), name))
+        text_put_all(out, name, STR(": "), value, STR("\r\n"));
+}
+
 void http_format_response(struct text *out, const struct http_response *res, struct str date) {
     text_put_all(out, STR("HTTP/1.1 "), NUMBER((uint64_t)res->status), STR(" "),
                  str_of(http_reason(res->status)), STR("\r\n"));
-    if (date.len > 0) text_put_all(out, STR("Date: "), date, STR("\r\n"));
-    text_put_all(out, STR("Content-Type: application/json\r\nCache-Control: no-store\r\n"),
-                 STR("Content-Length: "), NUMBER(res->body.len), STR("\r\n"));
+    bool has_content = res->status != 204 && res->status != 304; /* RFC 9110 section 8.6 */
+    if (date.len > 0) put_default_field(out, res, STR("Date"), date);
+    if (has_content) put_default_field(out, res, STR("Content-Type"), STR("application/json"));
+    put_default_field(out, res, STR("Cache-Control"), STR("no-store"));
+    if (has_content) text_put_all(out, STR("Content-Length: "), NUMBER(res->body.len), STR("\r\n"));
     if (res->close)
         text_put(out, STR("Connection: close\r\n"));
     else if (res->keep_alive)

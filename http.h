@@ -34,12 +34,13 @@ struct http_request {
     struct str method, path, query, host, body;
     size_t field_count;
     int minor_version;   /* 0 or 1 */
+    bool is_https;       /* the target was an https URI */
     bool keep_alive;     /* the client may send another request on this connection */
     bool send_continue;  /* the client waits for a 100 (Continue) before it sends the body */
     int64_t received_at; /* in ns on the monotonic clock; set by the server */
 
     /* Used only by the parser. */
-    bool has_host, has_content_length, has_transfer_encoding, chunked;
+    bool has_host, has_content_length, has_transfer_encoding, has_unknown_coding, chunked;
     bool expects_continue, connection_close, connection_keep_alive;
     size_t content_length;
     size_t head_len; /* 0 until the head is complete */

@@ -85,11 +85,11 @@ static void describe(const union address *address, struct peer *peer) {
 
 /* ---- Opening ---- */
 
-/* Returns the value of LISTEN_FDS if it is meant for this process, otherwise NULL. */
+/* Returns the value of LISTEN_FDS if it is meant for this process and is not 0, otherwise NULL. */
 static const char *inherited_fds(void) {
-    const char *pid = getenv("LISTEN_PID");
+    const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
     if (!pid || !str_equal(str_of(pid), NUMBER((uint64_t)getpid()))) return NULL;
-    return getenv("LISTEN_FDS");
+    return fds && strcmp(fds, "0") != 0 ? fds : NULL;
 }
 
 /* A server that was killed leaves its socket file behind. If connecting to it is refused, no

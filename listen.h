@@ -8,8 +8,9 @@
 #include <sys/un.h>
 
 struct listener {
-    int fd;         /* non-blocking */
-    bool inherited; /* by socket activation; its socket file is not ours to remove */
+    int fd;          /* non-blocking */
+    bool inherited;  /* by socket activation; its socket file is not ours to remove */
+    bool behind_tls; /* a proxy in front decrypts; set by the caller */
     char name[sizeof(struct sockaddr_un) + 1]; /* "0.0.0.0:8080", "[::]:8080", or a path */
 };
 

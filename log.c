@@ -11,6 +11,7 @@
  */
 #define _POSIX_C_SOURCE 200809L
 #include "log.h"
+#include "clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -102,9 +103,9 @@ static struct str timestamp(struct log *log) {
     struct tm tm;
     if (now != log->second) {
         log->second = now;
-        if (!localtime_r(&now, &tm) ||
+        if (now < CLOCK_NOT_SET_BEFORE || !localtime_r(&now, &tm) ||
             strftime(log->timestamp, sizeof log->timestamp, "%d/%b/%Y %H:%M:%S", &tm) == 0)
-            strcpy(log->timestamp, "-"); /* the year is out of range */
+            strcpy(log->timestamp, "-"); /* it is not known */
     }
     return str_of(log->timestamp);
 }

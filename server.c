@@ -147,7 +147,7 @@ struct server {
     int stop_pipe[2];
 
     time_t date_second; /* the second that `date` was made for */
-    char date[30];      /* strlen("Sun, 06 Nov 1994 08:49:37 GMT") + 1; empty if it does not fit */
+    char date[30];      /* strlen("Sun, 06 Nov 1994 08:49:37 GMT") + 1; empty if it is not known */
     struct http_request request;
     struct http_response response;
 };
@@ -163,7 +163,7 @@ static void update_clock(struct server *server) {
         server->now += NS_PER_MS;
     if (second == server->date_second) return;
     server->date_second = second;
-    if (!gmtime_r(&second, &tm) ||
+    if (second < CLOCK_NOT_SET_BEFORE || !gmtime_r(&second, &tm) ||
         strftime(server->date, sizeof server->date, "%a, %d %b %Y %H:%M:%S GMT", &tm) == 0)
         server->date[0] = '\0';
 }
@@ -324,14 +324,30 @@ static void finish_response(struct server *server, struct connection *c, struct 
     text_clear(&res->extra_fields);
 }
 
+/* Replaces a response that cannot be sent. */
+static void check_response(struct http_response *res) {
+    const char *error = NULL;
+    if (res->body.truncated) error = "The response is too large";
+    if (res->status < 200 || res->status > 599) error = "The handler returned an invalid status";
+    if (error) {
+        text_clear(&res->extra_fields);
+        res->status = route_error(res, 500, error);
+    }
+    if (res->status == 204 || res->status == 205 || res->status == 304)
+        text_clear(&res->body); /* RFC 9110 sections 15.3.5, 15.3.6 and 15.4.5 */
+}
+
 static void handle_request(struct server *server, struct connection *c) {
     struct http_request *req = &server->request;
     struct http_response *res = &server->response;
     req->received_at = server->now;
     http_response_init(res, req);
     if (server->shutdown_deadline > 0) res->close = true;
-    res->status = route_request(server->routes, req, res);
-    if (res->body.truncated) res->status = route_error(res, 500, "The response is too large");
+    if (req->is_https && !server->listener->behind_tls)
+        res->status = route_error(res, 421, "This server does not serve https URIs");
+    else
+        res->status = route_request(server->routes, req, res);
+    check_response(res);
     finish_response(server, c, req->request_line);
 }
 

@@ -219,6 +219,13 @@ static void test_failed_start(void) {
         CHECK(is_refused((struct setup){.options = "-a /no/such/folder/s"}, 1,
                          "cannot listen on /no/such/folder/s: No such file"));
     }
+    TEST("if too few files may be open for -c, one line says how many connections there are") {
+        struct child child = start_as((struct setup){.options = LOOPBACK, .max_fds = 40});
+        CHECK(ask_once(&child, LOGIN) == 200);
+        CHECK(stop(&child, SIGTERM) == 0);
+        CHECK(strstr(child.stderr_text, "server: at most 24 connections, because only 40 files may "
+                                        "be open\n") == child.stderr_text);
+    }
     TEST("a users file that does not exist ends with status 1 and one line with its name and the "
          "cause") {
         snprintf(options, sizeof options, LOOPBACK "-u %s", path_of("none"));
@@ -281,6 +288,8 @@ static const char *write_users(const char *text) {
 #define LOGIN_AS(name, password) "{\"username\":\"" name "\",\"password\":\"" password "\"}"
 
 static const char good_users[] = "# name:password\n"
+                                 " # name:password\n"
+                                 " \t# name:password\n"
                                  "\n"
                                  "ann:secret\n"
                                  "\r\n"
@@ -312,6 +321,8 @@ static const struct {
     {LOGIN_AS("last", "line"), 200},
     {LOGIN_AS("ann", "line"), 401},
     {LOGIN_AS("# name", "password"), 401},
+    {LOGIN_AS(" # name", "password"), 401},
+    {LOGIN_AS(" \\t# name", "password"), 401},
     {FOO, 401},
 };
 
@@ -332,6 +343,12 @@ static const struct {
     {LONGEST LONGEST LONGEST ":password\n", "users:2: "},
     {"n\xe4me:password\n", "users:2: "},
     {"name:\xc3\n", "users:2: "},
+    {"name:a\rb\n", "users:2: it contains a control character"},
+    {"name:a\r\r\n", "users:2: it contains a control character"},
+    {"na\tme:a\n", "users:2: it contains a control character"},
+    {"name:a\x7f\n", "users:2: it contains a control character"},
+    {" \n", "users:2: expected name:password"},
+    {"\xef\xbb\xbf\xff:a\n", "users:2: "},
 };
 
 static void test_users(void) {
@@ -343,6 +360,18 @@ static void test_users(void) {
                        logins[i].credentials);
         CHECK(stop(&child, SIGTERM) == 0);
         CHECK(!strstr(child.stderr_text, "secret"));
+    }
+    TEST("-u: a byte order mark is skipped, and the lines are numbered from there") {
+        struct child child = start(write_users("\xef\xbb\xbf"
+                                               "ann:secret\n"));
+        CHECK(log_in(&child, LOGIN_AS("ann", "secret"), id) == 200);
+        CHECK(stop(&child, SIGTERM) == 0);
+        child = start(write_users("\xef\xbb\xbf# name:secret\nann:secret\n"));
+        CHECK(log_in(&child, LOGIN_AS("ann", "secret"), id) == 200);
+        CHECK(log_in(&child, LOGIN_AS("# name", "secret"), id) == 401);
+        CHECK(stop(&child, SIGTERM) == 0);
+        CHECK(is_refused((struct setup){.options = write_users("\xef\xbb\xbf")}, 1,
+                         "users: there are no users in it"));
     }
     TEST("the greeting contains the name, in ASCII") {
         struct child child = start(write_users(good_users));
@@ -465,7 +494,14 @@ static void test_sessions(void) {
                                 "Secure\r\n"));
         CHECK(ask(&client, "POST /logout HTTP/1.1\r\n" HOST "Cookie: session_id=x\r\n\r\n") == 200);
         CHECK(strstr(client.head, "; Secure; Expires="));
+        CHECK(ask(&client, GET("https://a/home")) == 401);
         hang_up(&client);
+        CHECK(stop(&child, SIGTERM) == 0);
+    }
+    TEST("without -S a request for an https URI gets 421") {
+        struct child child = start(LOOPBACK);
+        CHECK(ask_once(&child, GET("https://a/home")) == 421);
+        CHECK(ask_once(&child, GET("http://a/home")) == 401);
         CHECK(stop(&child, SIGTERM) == 0);
     }
     TEST("-i ends a session that is not used, and -l every session, when their time is over") {
@@ -763,6 +799,12 @@ static void test_listeners(void) {
     }
     TEST("the file of a Unix socket that was inherited is not removed") {
         check_inherited_path(path_of("inherited"));
+    }
+    TEST("no inherited socket, LISTEN_FDS=0, means that the server binds one itself") {
+        struct child child =
+            start_as((struct setup){.options = LOOPBACK, .listener = 2, .listen_fds = "0"});
+        CHECK(child.port > 0 && ask_once(&child, LOGIN) == 200);
+        CHECK(stop(&child, SIGTERM) == 0);
     }
     TEST("more than one inherited socket is refused with status 1") {
         int port = 0, fd = listen_on(NULL, &port);

@@ -33,6 +33,15 @@ static int secret_page(const struct http_request *req, struct http_response *res
     return 200;
 }
 
+static int handler_status;
+
+static int page_with_status(const struct http_request *req, struct http_response *res) {
+    (void)req;
+    http_add_field(res, STR("X"), STR("y"));
+    text_put(&res->body, STR("page"));
+    return handler_status;
+}
+
 static int large_page(const struct http_request *req, struct http_response *res) {
     (void)req;
     http_add_field(res, STR("X"), STR("fits"));
@@ -43,11 +52,11 @@ static int large_page(const struct http_request *req, struct http_response *res)
 }
 
 static void begin(size_t max_connections) {
-    static const struct route routes[] = {{"GET", "/", empty_page},
-                                          {"POST", "/", empty_page},
-                                          {"GET", "/large", large_page},
-                                          {"GET", "/secret", secret_page},
-                                          {NULL, NULL, NULL}};
+    static const struct route routes[] = {
+        {"GET", "/", empty_page},        {"POST", "/", empty_page},
+        {"GET", "/large", large_page},   {"GET", "/status", page_with_status},
+        {"GET", "/secret", secret_page}, {NULL, NULL, NULL}};
+    wall_clock = CLOCK_NOT_SET_BEFORE;
     network = 0;
     open_server(routes, max_connections);
 }
@@ -752,13 +761,57 @@ static void test_events(void) {
         }
         end();
     }
-    TEST("the date has a new value each second, from the first second of 1970 on") {
+    TEST("the date has a new value each second") {
         begin(10);
-        CHECK(strcmp(server->date, "Thu, 01 Jan 1970 00:00:00 GMT") == 0);
-        wall_clock = 61;
+        CHECK(strcmp(server->date, "Thu, 01 Jan 2026 00:00:00 GMT") == 0);
+        wall_clock += 61;
         connect_client();
-        CHECK(strcmp(server->date, "Thu, 01 Jan 1970 00:01:01 GMT") == 0);
+        CHECK(strcmp(server->date, "Thu, 01 Jan 2026 00:01:01 GMT") == 0);
         end();
+    }
+    TEST("there is no Date until the wall clock was set (RFC 9110 section 6.6.1)") {
+        begin(10);
+        static const time_t times[] = {-2, -1, 0, CLOCK_NOT_SET_BEFORE - 1, CLOCK_NOT_SET_BEFORE};
+        struct client *client = connect_client();
+        for (size_t i = 0; i < COUNT(times); i++) {
+            wall_clock = times[i];
+            client->output_len = 0;
+            send_input(client, GOOD);
+            CHECK((strstr(client->output, "\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\n") != NULL) ==
+                  (i == COUNT(times) - 1));
+            CHECK(i == COUNT(times) - 1 || !strstr(client->output, "\r\nDate:"));
+        }
+        end();
+    }
+    TEST("what a handler returns is what is sent and logged, from 200 to 599; else it is a 500") {
+        static const int statuses[] = {0,   100, 199, 200, 201, 204, 205,
+                                       302, 304, 422, 599, 600, -200};
+        for (size_t i = 0; i < COUNT(statuses); i++) {
+            char status[8], logged[64];
+            begin(10);
+            handler_status = statuses[i];
+            bool valid = handler_status >= 200 && handler_status <= 599;
+            bool has_body = handler_status != 204 && handler_status != 205 && handler_status != 304;
+            struct client *client = connect_and_send(GET("/status"));
+            snprintf(status, sizeof status, "%d ", valid ? handler_status : 500);
+            snprintf(logged, sizeof logged, "\"GET /status HTTP/1.1\" %s", status);
+            CHECK(has_status(client, status) && is_logged(logged));
+            CHECK((strstr(client->output, "\r\n\r\npage") != NULL) == (valid && has_body));
+            CHECK((strstr(client->output, "\r\nX: y\r\n") != NULL) == valid);
+            CHECK(has_body || is_logged(" 0\n"));
+            end();
+        }
+    }
+    TEST("a request for an https URI is served behind TLS, and otherwise misdirected (9110 7.4)") {
+        for (int i = 0; i < 2; i++) {
+            begin(10);
+            listener.behind_tls = i > 0;
+            struct client *client = connect_and_send(GET("https://a/"));
+            CHECK(has_status(client, i > 0 ? "200" : "421") && !client->closed);
+            listener.behind_tls = false;
+            CHECK(has_status(connect_and_send(GET("http://a/")), "200"));
+            end();
+        }
     }
 }
 

@@ -99,13 +99,13 @@ static size_t response_length(const struct client *c) {
     return whole <= c->len ? whole : 0;
 }
 
-/* Returns whether the Date field is well-formed. It may be missing if the time has no format. */
+/* Returns whether the Date field is well-formed. It may be missing if the time is unknown. */
 static bool has_date(void) {
     static const char before[] = "\r\nDate: ", example[] = "Sun, 06 Nov 1994 08:49:37 GMT\r";
     const char *date = strstr(response, before);
     if (!date)
-        return injection->injected[CALL_gmtime_r] || injection->injected[CALL_strftime] ||
-               injection->wall_shift > 1LL << 40;
+        return injection->injected[CALL_time] || injection->injected[CALL_gmtime_r] ||
+               injection->injected[CALL_strftime] || llabs(injection->wall_shift) > 1LL << 29;
     for (size_t i = 0; i < sizeof example - 1; i++) {
         bool any = example[i] >= '0' && example[i] != ':';
         if (!any && date[sizeof before - 1 + i] != example[i]) return false;

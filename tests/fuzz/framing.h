@@ -26,22 +26,44 @@
 #define ESCAPED "%([1-9A-Fa-f][0-9A-Fa-f]|0[1-9A-Fa-f])" /* RFC 3986 section 2.1; ours: no NUL */
 #define UNIT    "[-._~!$&'()*+,;=0-9A-Za-z]" /* 2.2, 2.3: what may stand in every part of a URI */
 
-/* 3.2. Addresses in brackets are checked only roughly: nothing depends on them. */
+/* 3.2.2. Ours: a zone behind an IPv6 address. */
+#define H16      "[0-9A-Fa-f]{1,4}"
+#define OCTET    "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+#define LS32     "(" H16 ":" H16 "|" OCTET "(\\." OCTET "){3})"
+#define UP_TO(n) "((" H16 ":){0," n "}" H16 ")?::" /* at most n + 1 groups in front of the gap */
+#define IPV6                                                                                       \
+    "((" H16 ":){6}" LS32 "|::(" H16 ":){5}" LS32                                                  \
+    "|" UP_TO("0") "(" H16 ":){4}" LS32 "|" UP_TO("1") "(" H16 ":){3}" LS32                        \
+                                                       "|" UP_TO("2") "(" H16 ":){2}" LS32         \
+                                                                      "|" UP_TO("3") H16           \
+        ":" LS32 "|" UP_TO("4") LS32 "|" UP_TO("5") H16 "|" UP_TO("6") ")"
+#define IP_FUTURE "[vV][0-9A-Fa-f]+\\.(" UNIT "|:)+"
+#define LITERAL   "\\[(" IPV6 "(%[-._~0-9A-Za-z]+)?|" IP_FUTURE ")]"
+
+/* 3.2 */
 #define NAME      "(" UNIT "|" ESCAPED ")"
-#define LITERAL   "\\[[0-9A-Fa-f:.]+]"
 #define PORT      "(:[0-9]*)?"
 #define AUTHORITY "(" LITERAL "|" NAME "+)" PORT /* of a target: RFC 9110 section 4.2.1 */
 
-/* 3.3, 3.4; browsers send [ and ] unescaped. No path contains NUL. A query is not decoded. */
-#define PATH   "/(" UNIT "|" ESCAPED "|[]/:@[])*"
-#define QUERY  "(\\?(" UNIT "|[]/:@[?%])*)?"
-#define TARGET "(" PATH "|[Hh][Tt][Tt][Pp]://" AUTHORITY "(" PATH ")?)" QUERY
+/* Ours: a target may hold all visible bytes except #. No path contains NUL. A query is not decoded. */
+#define VISIBLE "[^\1-\40#\177]"
+#define PATH    "/([^\1-\40#%?\177]|" ESCAPED ")*"
+#define QUERY   "(\\?" VISIBLE "*)?"
+#define TARGET  "(" PATH "|[Hh][Tt][Tt][Pp][Ss]?://" AUTHORITY "(" PATH ")?)" QUERY
+
+/* RFC 9112 section 7: a list of codings (RFC 9110 section 5.6.1) */
+#define NOTHING "[ \t,]*"
+#define CHUNKED "[ \t]*[Cc][Hh][Uu][Nn][Kk][Ee][Dd][ \t]*"
 
 enum rule {
     REQUEST_LINE,
     FIELD_LINE,
     HOST,
     LENGTH,
+    NO_CODING,
+    ONLY_CHUNKED,
+    LAST_CHUNKED,
+    AFTER_CHUNKED,
     CHUNK_LINE,
     NO_DATA, /* between the data of a chunk and its CRLF */
     LINES,
@@ -56,10 +78,14 @@ static const char *const grammar[RULES] = {
     [FIELD_LINE] = "^" TOKEN ":" VALUE "$",                                 /* 5 */
     [HOST] = "^(" LITERAL "|" NAME "*)" PORT "$",                           /* 3.2 */
     [LENGTH] = "^[0-9]+$",                                                  /* 6.2 */
-    [CHUNK_LINE] = "^[0-9A-Fa-f]+(;" VALUE ")?$", /* 7.1; extensions are ignored */
+    [NO_CODING] = "^" NOTHING "$",
+    [ONLY_CHUNKED] = "^" NOTHING CHUNKED NOTHING "$",
+    [LAST_CHUNKED] = "^(.*,)?" CHUNKED NOTHING "$",
+    [AFTER_CHUNKED] = "^(.*,)?" CHUNKED ",.*[^ \t,]", /* a coding */
+    [CHUNK_LINE] = "^[0-9A-Fa-f]+(;" VALUE ")?$",     /* 7.1; extensions are ignored */
     [NO_DATA] = "^$",
-    [BEGIN + REQUEST_LINE] = "^(" TOKEN "( ([]/:@[?%]|" UNIT ")*)?"
-                             "|" TOKEN " ([]/:@[?%]|" UNIT ")+ (H|HT|HTT|HTTP|HTTP/|HTTP/[0-9]"
+    [BEGIN + REQUEST_LINE] = "^(" TOKEN "( " VISIBLE "*)?"
+                             "|" TOKEN " " VISIBLE "+ (H|HT|HTT|HTTP|HTTP/|HTTP/[0-9]"
                              "|HTTP/[0-9]\\.|HTTP/[0-9]\\.[0-9]\r?)?)?$",
     [BEGIN + FIELD_LINE] = "^(\r|" TOKEN "(:" VALUE "\r?)?)?$",
     [BEGIN + CHUNK_LINE] = "^([0-9A-Fa-f]+(;" VALUE ")?\r?)?$",
@@ -125,7 +151,7 @@ static struct piece value_of(struct piece *line) {
 
 struct head {
     bool is_1_0, is_chunked;
-    int fields, hosts, lengths, codings;
+    int fields, hosts, lengths, encodings, others; /* fields with other codings than chunked */
     size_t length;
 };
 
@@ -138,9 +164,12 @@ static bool read_field(struct head *head, struct piece line) {
         head->length = strtoul(value.s, NULL, 10); /* ULONG_MAX if it is too large */
         return ++head->lengths == 1 && fits(value, LENGTH);
     }
-    if (is_word(line, "Transfer-Encoding")) { /* chunked, and nothing else (6.1) */
-        head->is_chunked = is_word(value, "chunked");
-        return ++head->codings == 1;
+    if (is_word(line, "Transfer-Encoding")) { /* chunked, once, and nothing else (6.1) */
+        head->encodings++;
+        if (fits(value, NO_CODING)) return true;
+        if (head->is_chunked || fits(value, AFTER_CHUNKED)) return false;
+        head->is_chunked = fits(value, LAST_CHUNKED);
+        head->others += !fits(value, ONLY_CHUNKED);
     }
     if (is_word(line, "Expect")) /* RFC 9110 section 10.1.1 */
         return head->is_1_0 || is_word(value, "100-continue");
@@ -156,7 +185,8 @@ static enum found read_head(struct reader *from, struct head *head) {
     while ((found = read_line(from, &line, FIELD_LINE)) == VALID && line.len > 0)
         if (!read_field(head, line)) return INVALID;
     if (found != VALID) return found;
-    bool is_unclear = head->codings && (head->lengths || head->is_1_0 || !head->is_chunked);
+    bool is_unclear =
+        head->encodings && (head->lengths || head->is_1_0 || head->others || !head->is_chunked);
     bool lacks_host = !head->hosts && !head->is_1_0;
     return is_unclear || lacks_host ? INVALID : VALID;
 }
@@ -182,7 +212,7 @@ static enum found read_chunks(struct reader *from, size_t limit, size_t *body) {
 
 static enum found read_body(struct reader *from, const struct head *head, size_t limit,
                             size_t *body) {
-    if (head->codings) return read_chunks(from, limit, body);
+    if (head->encodings) return read_chunks(from, limit, body);
     if (head->length > limit - from->at) return INVALID;
     from->at += *body = head->length;
     return from->at <= from->len ? VALID : INCOMPLETE;
