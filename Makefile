@@ -17,7 +17,7 @@ SOURCES = app.c server.c listen.c log.c route.c http.c json.c db.c sha1.c str.c
 OBJECTS = app.o server.o listen.o log.o route.o http.o json.o db.o sha1.o str.o
 HEADERS = server.h listen.h log.h route.h http.h json.h db.h sha1.h str.h clock.h
 TESTS = build/test_str build/test_sha1 build/test_json build/test_http build/test_route build/test_db \
-	build/compare build/test_server build/test_options tests/smoke.sh
+	build/exhaustive build/test_server build/test_options tests/smoke.sh
 BUILD = $(CC) $(CPPFLAGS) -I. $(CFLAGS) $(LDFLAGS)
 
 all: server
@@ -42,8 +42,8 @@ programs:
 	$(BUILD) -DSERVER_SECOND=50000000LL -o build/server $(SOURCES)
 	for t in str sha1 json http route db; do $(BUILD) -o build/test_$$t tests/test_$$t.c \
 	    route.c http.c json.c db.c sha1.c str.c || exit; done
-	$(BUILD) -UHTTP_BUFFER_SIZE -DHTTP_BUFFER_SIZE=2048 -o build/compare tests/fuzz/compare.c \
-	    http.c str.c
+	$(BUILD) -UHTTP_BUFFER_SIZE -DHTTP_BUFFER_SIZE=2048 -o build/exhaustive \
+	    tests/fuzz/exhaustive.c http.c json.c str.c
 	$(BUILD) -o build/suites tests/suites.c json.c sha1.c str.c
 	for t in server options; do $(BUILD) -o build/test_$$t tests/test_$$t.c || exit; done
 

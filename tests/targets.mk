@@ -4,6 +4,12 @@
 # fuzz: six fuzzers, a minute each; FUZZ= seconds and names
 fuzz:
 	sh tests/fuzz/run.sh $(FUZZ)
+# exhaustive: every short request and JSON text against a second opinion, under the sanitizers
+exhaustive:
+	mkdir -p build
+	$(CC) -std=c99 -O2 -g -fsanitize=address,undefined -fno-sanitize-recover=all -I. \
+	    -DHTTP_BUFFER_SIZE=2048 -o build/exhaustive_more tests/fuzz/exhaustive.c http.c json.c str.c
+	build/exhaustive_more 1
 # suites: public test suites for JSON, UTF-8 and SHA-1; SUITES= their folder
 suites: programs
 	sh tests/suites.sh build/suites $(SUITES)

@@ -1,11 +1,11 @@
 /* soak.c - a mixed load for a given time, drawn and judged.
  *
- *     SERVER=./server build/soak/soak [SECONDS [PICTURE]]
+ *     SERVER=./server build/load/soak [SECONDS]
  *
  * For 600 s, or SECONDS, clients log in, are greeted and log out; others guess passwords, do not log
  * out, send malformed requests, reset connections or send byte by byte. All the time the probe of
  * live.h sends requests. Memory, descriptors and the p99 of the probe are measured 120 times and drawn
- * into PICTURE, build/soak/soak.svg. Each line must be flat by this rule:
+ * into build/load/soak.svg. Each line must be flat by this rule:
  *
  *     The first tenth is ignored, because buffers are used there for the first time. The rest is split
  *     into halves. The median of the second half may exceed that of the first half by at most 256 KiB
@@ -13,7 +13,7 @@
  *
  * A leak of one byte per request shows in ten minutes. It never uses more than half a CPU.
  */
-#include "../load/live.h"
+#include "live.h"
 
 #define SAMPLES 120
 #define SLOW    100 /* connections that send byte by byte */
@@ -197,8 +197,8 @@ static void draw_line(FILE *file, const struct line *line, double top, double se
     fprintf(file, "'/>\n");
 }
 
-static void draw(const char *path, double seconds) {
-    FILE *file = fopen(path, "w");
+static void draw(double seconds) {
+    FILE *file = fopen("build/load/soak.svg", "w");
     CHECK(file != NULL);
     if (!file) return;
     fprintf(file,
@@ -210,7 +210,7 @@ static void draw(const char *path, double seconds) {
         draw_line(file, &lines[i], 30 + 170 * (double)i, seconds);
     fprintf(file, "</svg>\n");
     CHECK(fclose(file) == 0);
-    printf("drawn: %s\n", path);
+    puts("drawn: build/load/soak.svg");
 }
 
 /* ---- From the start to the end ---- */
@@ -229,7 +229,6 @@ static void soak(double seconds) {
 
 int main(int argc, char **argv) {
     double seconds = argc > 1 ? atof(argv[1]) : 600;
-    const char *picture = argc > 2 ? argv[2] : "build/soak/soak.svg";
     begin_load();
     alarm((unsigned)seconds + 60);
     int log = open("/dev/null", O_WRONLY);
@@ -246,7 +245,7 @@ int main(int argc, char **argv) {
     for (size_t i = 0; i < COUNT(lines); i++) TEST(lines[i].name) {
             CHECK_CASE(is_flat(&lines[i]), "this line is not flat");
         }
-    TEST("the picture is drawn") { draw(picture, seconds); }
+    TEST("the picture is drawn") { draw(seconds); }
     TEST("the server is unharmed at the end") { CHECK(is_unharmed(&server, before, false)); }
     TEST("it stops") { CHECK(stop(&server, SIGTERM) == 0); }
     return test_report();
