@@ -1,7 +1,7 @@
 # The tests beyond `make test`. Each target runs a script below tests/ whose head says what it does and
 # what it needs. Most scripts end with `N passed, N failed`.
 
-# fuzz: six fuzzers, a minute each; FUZZ= seconds and names
+# fuzz: five fuzzers, a minute each; FUZZ= seconds and names
 fuzz:
 	sh tests/fuzz/run.sh $(FUZZ)
 # exhaustive: every short request and JSON text against a second opinion, under the sanitizers
