@@ -55,7 +55,7 @@ count: server
 # load: noisy neighbours, sessions under attack, shutdowns under load
 load: server
 	CC='$(CC)' sh tests/load/run.sh
-# soak: a mixed load for ten minutes, or SOAK= seconds, drawn as an SVG
+# soak: a mixed load for ten minutes, or SOAK= seconds
 soak: server
 	CC='$(CC)' sh tests/load/run.sh soak $(SOAK)
 # faults: every call to the C library fails at its first, second, third time
