@@ -19,7 +19,7 @@ cd $out || exit 1
 
 make -s clean
 make -s test CFLAGS="$flags" || status=1
-CFLAGS=$flags sh tests/faults/run.sh || status=1
+CFLAGS=$flags sh tests/fault/run.sh || status=1
 
 # Prints "FILE|LINE|WHAT|COUNT|TEXT" for each line or branch of each program. -b -c: count branches.
 print_counts() {

@@ -1,9 +1,15 @@
 # The tests beyond `make test`. Each target runs a script below tests/ whose head says what it does and
 # what it needs. Most scripts end with `N passed, N failed`.
 
-# fuzz: six fuzzers, a minute each; FUZZ= seconds and names
+# fuzz: five fuzzers, a minute each; FUZZ= seconds and names
 fuzz:
 	sh tests/fuzz/run.sh $(FUZZ)
+# exhaustive: every short request and JSON text against a second opinion, under the sanitizers
+exhaustive:
+	mkdir -p build
+	$(CC) -std=c99 -O2 -g -fsanitize=address,undefined -fno-sanitize-recover=all -I. \
+	    -DHTTP_BUFFER_SIZE=2048 -o build/exhaustive_more tests/fuzz/exhaustive.c http.c json.c str.c
+	build/exhaustive_more 1
 # suites: public test suites for JSON, UTF-8 and SHA-1; SUITES= their folder
 suites: build/suites
 	sh tests/suites.sh build/suites $(SUITES)
@@ -58,12 +64,12 @@ count: server
 # load: noisy neighbours, sessions under attack, shutdowns under load
 load: server
 	CC='$(CC)' sh tests/load/run.sh
-# soak: a mixed load for ten minutes, or SOAK= seconds, drawn as an SVG
+# soak: a mixed load for ten minutes, or SOAK= seconds
 soak: server
-	CC='$(CC)' sh tests/soak/run.sh $(SOAK)
+	CC='$(CC)' sh tests/load/run.sh soak $(SOAK)
 # faults: every call to the C library fails at its first, second, third time
 faults:
-	CC='$(CC)' sh tests/faults/run.sh
+	CC='$(CC)' sh tests/fault/run.sh
 # coverage: the lines and branches that the tests execute
 coverage:
 	CC='$(CC)' sh tests/coverage.sh

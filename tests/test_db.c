@@ -2,7 +2,7 @@
  * the clock.
  *
  * They see the tables only through db.h. That nothing is allocated after the users were added is
- * tested by tests/faults, which runs the whole server and watches malloc.
+ * tested by tests/fault, which runs the whole server and watches malloc.
  */
 #include "db.h"
 #include "tests/test.h"

@@ -1,10 +1,10 @@
-/* wrap.c - stand-ins for the calls of calls.h in the server under test, by the linker's --wrap.
+/* injection.c - stand-ins for the calls of calls.h in the server under test, by the linker's --wrap.
  *
- * Each stand-in asks the plan whether to fail, and otherwise makes the real call. In addition, the
+ * Each stand-in asks struct injection whether to fail, and otherwise makes the real call. In addition, the
  * clocks can be set forward, and recv, send, read and write can be limited to a few bytes per call.
  */
 #define _POSIX_C_SOURCE 200809L
-#include "plan.h"
+#include "injection.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -30,39 +30,39 @@ time_t __real_time(time_t *to);
 
 /* Calls that a sanitizer or gcov makes at exit are not the server's. */
 static bool over;
-static void end_plan(void) { over = true; }
+static void end_injection(void) { over = true; }
 
-struct plan *the_plan(void) {
-    static struct plan none, *plan;
-    if (plan) return plan;
-    const char *path = getenv(PLAN_VARIABLE);
+struct injection *the_injection(void) {
+    static struct injection none, *injection;
+    if (injection) return injection;
+    const char *path = getenv(INJECTION_VARIABLE);
     int fd = path ? __real_open(path, O_RDWR) : -1;
     void *at = mmap(NULL, sizeof none, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     __real_close(fd);
-    plan = at == MAP_FAILED ? &none : at;
-    atexit(end_plan);
-    return plan;
+    injection = at == MAP_FAILED ? &none : at;
+    atexit(end_injection);
+    return injection;
 }
 
 static bool fails(enum call call) {
-    struct plan *plan = the_plan();
-    int n = ++plan->calls[plan->phase][call];
-    if (over || !plan->fails[call] || !plan->at[plan->phase]) return false;
-    if (n < plan->first || n > plan->last || (n - plan->first) % plan->every) return false;
-    plan->injected[call]++;
-    errno = plan->error;
+    struct injection *injection = the_injection();
+    int n = ++injection->calls[injection->phase][call];
+    if (over || !injection->fails[call] || !injection->at[injection->phase]) return false;
+    if (n < injection->first || n > injection->last || (n - injection->first) % injection->every) return false;
+    injection->injected[call]++;
+    errno = injection->error;
     return true;
 }
 
 static size_t max_moved(size_t len) {
-    size_t max = the_plan()->max_moved;
+    size_t max = the_injection()->max_moved;
     return max && len > max && !over ? max : len;
 }
 
 static size_t max_read(size_t len) {
-    struct plan *plan = the_plan();
-    bool is_counted = plan->calls[plan->phase][CALL_read] >= plan->first;
-    size_t shortfall = is_counted ? plan->read_shortfall : 0;
+    struct injection *injection = the_injection();
+    bool is_counted = injection->calls[injection->phase][CALL_read] >= injection->first;
+    size_t shortfall = is_counted ? injection->read_shortfall : 0;
     return len > shortfall ? len - shortfall : 0;
 }
 
@@ -116,7 +116,7 @@ int __real_poll(struct pollfd pollfds[], nfds_t count, int timeout);
 int __wrap_poll(struct pollfd pollfds[], nfds_t count, int timeout);
 int __wrap_poll(struct pollfd pollfds[], nfds_t count, int timeout) {
     check_invariants(pollfds);
-    bool can_fail = count > 0 || the_plan()->error == EINTR;
+    bool can_fail = count > 0 || the_injection()->error == EINTR;
     return can_fail && fails(CALL_poll) ? -1 : __real_poll(pollfds, count, timeout);
 }
 
@@ -146,7 +146,7 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *to) {
         return -1;
     }
     int result = __real_clock_gettime(clock, to);
-    long long ns = the_plan()->clock_shift + to->tv_nsec;
+    long long ns = the_injection()->clock_shift + to->tv_nsec;
     to->tv_sec += (time_t)(ns / 1000000000);
     to->tv_nsec = (long)(ns % 1000000000);
     return result;
@@ -154,7 +154,7 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *to) {
 
 time_t __wrap_time(time_t *to);
 time_t __wrap_time(time_t *to) {
-    return fails(CALL_time) ? (time_t)-1 : __real_time(to) + (time_t)the_plan()->wall_shift;
+    return fails(CALL_time) ? (time_t)-1 : __real_time(to) + (time_t)the_injection()->wall_shift;
 }
 
 size_t __real_strftime(char *to, size_t size, const char *format, const struct tm *tm);

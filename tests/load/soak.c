@@ -1,11 +1,11 @@
-/* soak.c - a mixed load for a given time, drawn and judged.
+/* soak.c - a mixed load for a given time.
  *
- *     SERVER=./server build/soak/soak [SECONDS [PICTURE]]
+ *     SERVER=./server build/load/soak [SECONDS]
  *
  * For 600 s, or SECONDS, clients log in, are greeted and log out; others guess passwords, do not log
  * out, send malformed requests, reset connections or send byte by byte. All the time the probe of
- * live.h sends requests. Memory, descriptors and the p99 of the probe are measured 120 times and drawn
- * into PICTURE, build/soak/soak.svg. Each line must be flat by this rule:
+ * live.h sends requests. Memory, descriptors and the p99 of the probe are measured 120 times. Each of
+ * the three must be level by this rule:
  *
  *     The first tenth is ignored, because buffers are used there for the first time. The rest is split
  *     into halves. The median of the second half may exceed that of the first half by at most 256 KiB
@@ -13,7 +13,7 @@
  *
  * A leak of one byte per request shows in ten minutes. It never uses more than half a CPU.
  */
-#include "../load/live.h"
+#include "live.h"
 
 #define SAMPLES 120
 #define SLOW    100 /* connections that send byte by byte */
@@ -125,13 +125,13 @@ static void *run_load(void *argument) {
     return NULL;
 }
 
-/* ---- The lines ---- */
+/* ---- What is measured ---- */
 
-static struct line {
+static struct series {
     const char *name, *unit;
     double factor, more; /* the second half may be the first half * factor + more */
     double values[SAMPLES];
-} lines[] = {
+} series[] = {
     {"resident memory", "KiB", 1, 256, {0}},
     {"descriptors", "open", 1, 10, {0}},
     {"p99 of the probe", "ms", 2, 2, {0}},
@@ -146,9 +146,9 @@ static void take_sample(size_t i, double until) {
     struct figures figures = end_probe(probe);
     requests += figures.count;
     failed += figures.failed;
-    lines[0].values[i] = (double)usage.resident / 1024;
-    lines[1].values[i] = (double)usage.descriptors;
-    lines[2].values[i] = figures.p99;
+    series[0].values[i] = (double)usage.resident / 1024;
+    series[1].values[i] = (double)usage.descriptors;
+    series[2].values[i] = figures.p99;
 }
 
 static void take_samples(double seconds) {
@@ -157,9 +157,9 @@ static void take_samples(double seconds) {
         take_sample(i, start + seconds * (double)(i + 1) / SAMPLES);
         if ((i + 1) % (SAMPLES / 10) > 0) continue;
         printf("%4.0f s:", now() - start);
-        for (size_t j = 0; j < COUNT(lines); j++)
-            printf(" %s %.4g %s%s", lines[j].name, lines[j].values[i], lines[j].unit,
-                   j + 1 < COUNT(lines) ? "," : "\n");
+        for (size_t j = 0; j < COUNT(series); j++)
+            printf(" %s %.4g %s%s", series[j].name, series[j].values[i], series[j].unit,
+                   j + 1 < COUNT(series) ? "," : "\n");
         fflush(stdout);
     }
 }
@@ -171,46 +171,12 @@ static double find_median(const double *values, size_t count) {
     return sorted[count / 2];
 }
 
-static bool is_flat(const struct line *line) {
+static bool is_level(const struct series *one) {
     size_t warm = SAMPLES / 10, half = (SAMPLES - warm) / 2;
-    double first = find_median(line->values + warm, half);
-    double second = find_median(line->values + warm + half, half);
-    printf("%-18s median %.4g, then %.4g %s\n", line->name, first, second, line->unit);
-    return second <= first * line->factor + line->more;
-}
-
-/* ---- The picture: a panel of 760 by 120 for each line, from 0 to a little above its maximum ---- */
-
-static void draw_line(FILE *file, const struct line *line, double top, double seconds) {
-    double highest = 1;
-    for (size_t i = 0; i < SAMPLES; i++)
-        if (line->values[i] > highest) highest = line->values[i];
-    fprintf(file, "<text x='20' y='%g'>%s, up to %.4g %s</text>\n", top - 6, line->name, highest,
-            line->unit);
-    fprintf(file, "<path d='M20 %g v120 h760' stroke='#888' fill='none'/>\n", top);
-    fprintf(file, "<text x='780' y='%g' text-anchor='end' fill='#888'>%g s</text>\n", top + 134,
-            seconds);
-    fprintf(file, "<polyline stroke='#06c' stroke-width='1.5' fill='none' points='");
-    for (size_t i = 0; i < SAMPLES; i++)
-        fprintf(file, "%.1f,%.1f ", 20 + 760 * (double)(i + 1) / SAMPLES,
-                top + 120 - 110 * line->values[i] / highest);
-    fprintf(file, "'/>\n");
-}
-
-static void draw(const char *path, double seconds) {
-    FILE *file = fopen(path, "w");
-    CHECK(file != NULL);
-    if (!file) return;
-    fprintf(file,
-            "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 800 %d'"
-            " font-family='sans-serif' font-size='12'>\n"
-            "<rect width='100%%' height='100%%' fill='#fff'/>\n",
-            (int)COUNT(lines) * 170 + 20);
-    for (size_t i = 0; i < COUNT(lines); i++)
-        draw_line(file, &lines[i], 30 + 170 * (double)i, seconds);
-    fprintf(file, "</svg>\n");
-    CHECK(fclose(file) == 0);
-    printf("drawn: %s\n", path);
+    double first = find_median(one->values + warm, half);
+    double second = find_median(one->values + warm + half, half);
+    printf("%-18s median %.4g, then %.4g %s\n", one->name, first, second, one->unit);
+    return second <= first * one->factor + one->more;
 }
 
 /* ---- From the start to the end ---- */
@@ -229,7 +195,6 @@ static void soak(double seconds) {
 
 int main(int argc, char **argv) {
     double seconds = argc > 1 ? atof(argv[1]) : 600;
-    const char *picture = argc > 2 ? argv[2] : "build/soak/soak.svg";
     begin_load();
     alarm((unsigned)seconds + 60);
     int log = open("/dev/null", O_WRONLY);
@@ -243,10 +208,9 @@ int main(int argc, char **argv) {
         for (size_t i = 0; i < COUNT(loads); i++) CHECK_CASE(loads[i].wrong == 0, loads[i].name);
         CHECK(requests > 0 && failed == 0);
     }
-    for (size_t i = 0; i < COUNT(lines); i++) TEST(lines[i].name) {
-            CHECK_CASE(is_flat(&lines[i]), "this line is not flat");
+    for (size_t i = 0; i < COUNT(series); i++) TEST(series[i].name) {
+            CHECK_CASE(is_level(&series[i]), "it has grown");
         }
-    TEST("the picture is drawn") { draw(picture, seconds); }
     TEST("the server is unharmed at the end") { CHECK(is_unharmed(&server, before, false)); }
     TEST("it stops") { CHECK(stop(&server, SIGTERM) == 0); }
     return test_report();

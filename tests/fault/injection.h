@@ -1,16 +1,16 @@
-/* plan.h - which calls fail in the server under test, and what the server reports.
+/* injection.h - which calls fail in the server under test, and what the server reports.
  *
- * The plan lies in a file that both processes map. The driver writes it before the start and while
+ * struct injection lies in a file that both processes map. The driver writes it before the start and while
  * the server runs; the server counts its calls in it. So a fault can be lifted at any time.
  */
-#ifndef PLAN_H
-#define PLAN_H
+#ifndef INJECTION_H
+#define INJECTION_H
 
 #include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 
-#define PLAN_VARIABLE "FAULT_PLAN" /* the environment variable that names the file */
+#define INJECTION_VARIABLE "FAULT_INJECTION" /* the environment variable that names the file */
 
 enum phase { STARTING, SERVING, STOPPING, PHASES };
 
@@ -23,7 +23,7 @@ enum call {
 #undef CALL
 #undef OWN
 
-struct plan {
+struct injection {
     /* Set by the driver: in these phases these calls fail with this error, from the first of them
      * to the last, each `every`-th. */
     bool at[PHASES], fails[CALLS];
@@ -43,10 +43,10 @@ struct plan {
     char violation[128]; /* the first invariant that was broken */
 };
 
-#define FOR_GOOD INT_MAX /* as plan.last */
+#define FOR_GOOD INT_MAX /* as `last` */
 
-/* In the server under test: the plan, or an empty one if there is no file. */
-struct plan *the_plan(void);
+/* In the server under test: the injection, or an empty one if there is no file. */
+struct injection *the_injection(void);
 
 /* In the server under test: where heap.c counts allocations; NULL while they are allowed. */
 extern int *allocations;
@@ -55,7 +55,7 @@ extern int *allocations;
 extern size_t heap_used;
 
 /* In the server under test: called before each poll. If it is the event loop's, an invariant that
- * is broken is noted in the plan. */
+ * is broken is noted in the injection. */
 struct pollfd;
 void check_invariants(const struct pollfd *pollfds);
 

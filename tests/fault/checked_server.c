@@ -1,12 +1,12 @@
-/* books.c - server.c, with its invariants checked in every iteration of the event loop.
+/* checked_server.c - server.c, with its invariants checked in every iteration of the event loop.
  *
  * They concern the connections, the buffers and the open descriptors. The first invariant that is
- * broken is noted in the plan, for the driver to read.
+ * broken is noted in struct injection, for the driver to read.
  */
 #include "../../server.c"
 
-#include "books.h"
-#include "plan.h"
+#include "invariants.h"
+#include "injection.h"
 
 #include <sys/stat.h>
 
@@ -60,7 +60,7 @@ static const char *find_violation(void) {
 }
 
 static void note(const char *violation) {
-    char *noted = the_plan()->violation;
+    char *noted = the_injection()->violation;
     if (violation && !*noted) memcpy(noted, violation, strlen(violation));
 }
 
@@ -71,14 +71,14 @@ void check_invariants(const struct pollfd *pollfds) {
 
 /* Runs between "Serving on" and "Done". */
 void __wrap_server_run(struct server *server) {
-    struct plan *plan = the_plan();
+    struct injection *injection = the_injection();
     watched = server;
     others = open_descriptors() - 1;
     if (is_standard_fd_wrong()) note("no standard descriptor is closed, or a socket");
-    memcpy(plan->address, server->listener->name, strlen(server->listener->name));
-    plan->heap = heap_used;
-    plan->phase = SERVING;
-    allocations = &plan->allocations;
+    memcpy(injection->address, server->listener->name, strlen(server->listener->name));
+    injection->heap = heap_used;
+    injection->phase = SERVING;
+    allocations = &injection->allocations;
     __real_server_run(server);
     check_invariants(server->pollfds);
     allocations = NULL;

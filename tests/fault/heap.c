@@ -3,7 +3,7 @@
  * Memory is never reused, because a server that allocates only at its start needs no more.
  * Sanitizers bring a heap of their own; builds with one leave this file out.
  */
-#include "plan.h"
+#include "injection.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
-/* walk.h - a client that makes the server do everything that it can do. See the head of walk.c. */
-#ifndef WALK_H
-#define WALK_H
+/* scenario.h - a client that makes the server do everything that it can do. See the head of scenario.c. */
+#ifndef SCENARIO_H
+#define SCENARIO_H
 
-#include "plan.h"
+#include "injection.h"
 
 struct client {
     int fd;
@@ -10,7 +10,7 @@ struct client {
     char in[2048]; /* what was received and not read as a response yet */
 };
 
-extern struct plan *plan;   /* of the server that the clients connect to; it has its address */
+extern struct injection *injection;   /* of the server that the clients connect to; it has its address */
 extern int max_wait;        /* ms that a response may take */
 extern char response[2048]; /* the latest one */
 
@@ -38,6 +38,6 @@ bool is_served(void);
 
 /* Runs all steps, or up to the first that fails. Returns how many failed, and stores their names in
  * `failed`. */
-int run_steps(bool stop_early, char *failed, size_t size);
+int run_scenario(bool stop_early, char *failed, size_t size);
 
 #endif

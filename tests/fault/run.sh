@@ -1,13 +1,13 @@
 #!/bin/sh
-# Builds the server with stand-ins for its calls, and runs the tests of faults. From the top:
+# Builds the server with stand-ins for its calls, and runs the tests of this folder. From the top:
 #
-#     sh tests/faults/run.sh          all tests
-#     sh tests/faults/run.sh recv     the faults of one call
+#     sh tests/fault/run.sh          all tests
+#     sh tests/fault/run.sh recv     the faults of one call
 #
 # CC, CFLAGS and LDFLAGS are taken from the environment. The last line is `N passed, N failed`.
 set -e
-out=build/faults
-here=tests/faults
+out=build/fault
+here=tests/fault
 modules='log.c route.c http.c json.c db.c sha1.c str.c' # without app.c, server.c and listen.c
 # A fortified call has another name, and so would escape its stand-in.
 flags="-std=c99 -D_POSIX_C_SOURCE=200809L ${CFLAGS:--O2} -fno-builtin -U_FORTIFY_SOURCE"
@@ -22,7 +22,7 @@ wrap=
 for call in $calls server_run; do wrap="$wrap -Wl,--wrap=$call"; done
 second=200 # ms
 $cc -DSERVER_SECOND=${second}000000LL $wrap $LDFLAGS -o $out/server \
-    app.c listen.c $modules $here/books.c $here/wrap.c $heap # books.c includes server.c
+    app.c listen.c $modules $here/checked_server.c $here/injection.c $heap # checked_server.c includes server.c
 
 # The names that the sources leave to libc. Those with a leading underscore belong to libc alone.
 for source in app.c server.c listen.c $modules; do $cc -c -o "$out/${source%.c}.o" "$source"; done
@@ -30,8 +30,10 @@ nm -g $out/*.o | awk '$1 == "U" { used[$2] } $2 ~ /[TDBR]/ { ours[$3] }
     END { for (name in used) if (!(name in ours) && name !~ /^_/) print name }' >$out/calls
 
 $cc $LDFLAGS -DSECOND=$second -o $out/test_server tests/test_server.c
-$cc $LDFLAGS -DSERVER_SECOND=${second}000000LL -o $out/faults $here/faults.c $here/walk.c
-for test in table rounds; do $cc $LDFLAGS -I. -o $out/$test $here/$test.c $modules; done
+$cc $LDFLAGS -DSERVER_SECOND=${second}000000LL -o $out/faults $here/faults.c $here/scenario.c
+for test in event_loop connection_table; do # they include server.c, listen.c and log.c
+    $cc $LDFLAGS -I. -o $out/$test $here/$test.c route.c http.c json.c db.c sha1.c str.c
+done
 
 if [ $# -gt 0 ]; then exec $out/faults "$@"; fi
-exec sh tests/run.sh $out/rounds $out/table $out/faults $here/one_byte.sh
+exec sh tests/run.sh $out/event_loop $out/connection_table $out/faults $here/one_byte.sh

@@ -1,11 +1,11 @@
-/* walk.c - a client that makes the server do everything that it can do, one step after another.
+/* scenario.c - a client that makes the server do everything that it can do, one step after another.
  *
  * Each step has connections of its own, so the number of steps that fail is the number of
  * connections that were lost. One connection stays open during the first steps, and must not be
  * harmed by what happens to the others.
  */
 #define _POSIX_C_SOURCE 200809L
-#include "walk.h"
+#include "scenario.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -28,7 +28,7 @@
 #define FEW   8   /* connections: fewer partial requests than the server has buffers */
 #define CROWD 20  /* connections: more than the server has places */
 
-struct plan *plan;
+struct injection *injection;
 int max_wait;
 char response[2048];
 
@@ -67,11 +67,11 @@ static int socket_to(const char *address, int receive_buffer) {
 }
 
 struct client dial(void) {
-    return (struct client){.fd = socket_to(plan->address, 0)};
+    return (struct client){.fd = socket_to(injection->address, 0)};
 }
 
 static struct client dial_slowly(void) {
-    return (struct client){.fd = socket_to(plan->address, 2048)};
+    return (struct client){.fd = socket_to(injection->address, 2048)};
 }
 
 void hang_up(struct client *c) {
@@ -104,8 +104,8 @@ static bool has_date(void) {
     static const char before[] = "\r\nDate: ", example[] = "Sun, 06 Nov 1994 08:49:37 GMT\r";
     const char *date = strstr(response, before);
     if (!date)
-        return plan->injected[CALL_time] || plan->injected[CALL_gmtime_r] ||
-               plan->injected[CALL_strftime] || llabs(plan->wall_shift) > 1LL << 29;
+        return injection->injected[CALL_time] || injection->injected[CALL_gmtime_r] ||
+               injection->injected[CALL_strftime] || llabs(injection->wall_shift) > 1LL << 29;
     for (size_t i = 0; i < sizeof example - 1; i++) {
         bool any = example[i] >= '0' && example[i] != ':';
         if (!any && date[sizeof before - 1 + i] != example[i]) return false;
@@ -176,8 +176,8 @@ static bool synchronize(void) {
 
 /* Sets the clocks forward; the monotonic one by seconds of the server. */
 static bool advance(int seconds) {
-    plan->wall_shift += seconds;
-    plan->clock_shift += seconds * SERVER_SECOND;
+    injection->wall_shift += seconds;
+    injection->clock_shift += seconds * SERVER_SECOND;
     return synchronize();
 }
 
@@ -330,7 +330,7 @@ static bool lingers(void) {
     return success && gone;
 }
 
-int run_steps(bool stop_early, char *failed, size_t size) {
+int run_scenario(bool stop_early, char *failed, size_t size) {
     static const struct {
         const char *name;
         bool (*run)(void);
