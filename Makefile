@@ -16,39 +16,55 @@ HARDEN_LDFLAGS = -pie -Wl,-z,relro,-z,now,-z,noexecstack
 SOURCES = app.c server.c listen.c log.c route.c http.c json.c db.c sha1.c str.c
 OBJECTS = app.o server.o listen.o log.o route.o http.o json.o db.o sha1.o str.o
 HEADERS = server.h listen.h log.h route.h http.h json.h db.h sha1.h str.h clock.h
-TESTS = build/test_str build/test_sha1 build/test_json build/test_http build/test_route build/test_db \
-	build/exhaustive build/test_server build/test_options tests/smoke.sh
+TEST = str sha1 json http route db exhaustive server options smoke
+TESTS = $(TEST:%=build/test_%)
+UNIT_TESTS = build/test_str build/test_sha1 build/test_json build/test_http build/test_route \
+	build/test_db
 BUILD = $(CC) $(CPPFLAGS) -I. $(CFLAGS) $(LDFLAGS)
 
 all: server
 server: $(OBJECTS)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(OBJECTS)
 
-$(OBJECTS): $(HEADERS)
+$(OBJECTS): $(HEADERS) build/flags
 .c.o:
 	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+# Changes when the compiler or a flag does.
+build/flags: FORCE
+	@mkdir -p build
+	@echo $(BUILD) | cmp -s - $@ || { rm -f server $(OBJECTS); echo $(BUILD) >$@; }
+FORCE:
 
 hardened:
 	$(BUILD) $(HARDEN_CFLAGS) $(HARDEN_LDFLAGS) -o server $(SOURCES)
 
 run: server
-	./server
-test: server programs
-	sh tests/run.sh $(TESTS)
+	./server $(ARGS)
+test: $(TESTS)
+	TIMEOUT=$${TIMEOUT:-100} sh tests/run.sh $(TESTS)
+programs: $(TESTS) build/suites
 
-# The server under test has short seconds, so that its timeouts expire soon.
-programs:
-	mkdir -p build
-	$(BUILD) -DSERVER_SECOND=50000000LL -o build/server $(SOURCES)
-	for t in str sha1 json http route db; do $(BUILD) -o build/test_$$t tests/test_$$t.c \
-	    route.c http.c json.c db.c sha1.c str.c || exit; done
-	$(BUILD) -UHTTP_BUFFER_SIZE -DHTTP_BUFFER_SIZE=2048 -o build/exhaustive \
-	    tests/fuzz/exhaustive.c http.c json.c str.c
-	$(BUILD) -o build/suites tests/suites.c json.c sha1.c str.c
-	for t in server options; do $(BUILD) -o build/test_$$t tests/test_$$t.c || exit; done
+# Test programs are always built anew. The server that they start has short seconds, so that its
+# timeouts expire soon.
+$(UNIT_TESTS): build/flags FORCE
+	$(BUILD) -o $@ tests/$(@F).c route.c http.c json.c db.c sha1.c str.c
+build/test_server build/test_options: build/server FORCE
+	$(BUILD) -o $@ tests/$(@F).c
+build/server: build/flags FORCE
+	$(BUILD) -DSERVER_SECOND=50000000LL -o $@ $(SOURCES)
+build/test_exhaustive: build/flags FORCE
+	$(BUILD) -UHTTP_BUFFER_SIZE -DHTTP_BUFFER_SIZE=2048 -o $@ tests/fuzz/exhaustive.c \
+	    http.c json.c str.c
+build/test_smoke: server FORCE
+	cp tests/smoke.sh $@
+build/suites: build/flags FORCE
+	$(BUILD) -o $@ tests/suites.c json.c sha1.c str.c
 
-# cp -f replaces a running server too; the modes do not depend on the umask.
-install: server
+# A server that was built is installed as it is, whichever options it was built with. cp -f replaces
+# a running server too; the modes do not depend on the umask.
+install:
+	test -x server || $(MAKE) server
 	umask 022 && mkdir -p "$(BIN)" "$(MAN)"
 	cp -f server "$(BIN)/server" && chmod 755 "$(BIN)/server"
 	cp -f server.8 "$(MAN)/server.8" && chmod 644 "$(MAN)/server.8"
@@ -57,10 +73,10 @@ uninstall:
 clean:
 	rm -rf server *.o build
 help:
-	@echo 'make          builds ./server; CC= and CFLAGS= choose the compiler'
+	@echo 'make          builds ./server; CC=, CFLAGS= and CPPFLAGS= choose the compiler and its options'
 	@echo 'make hardened builds ./server with the guards that compilers offer; CC=gcc or clang'
-	@echo 'make run      serves the example on port 8080'
-	@echo 'make test     builds and runs the tests'
+	@echo "make run      serves the example on port 8080, or as ARGS='-p 8081' says"
+	@echo 'make test     builds and runs the tests, or the one that TEST= names: $(TEST)'
 	@echo 'make install  installs to PREFIX (/usr/local) below DESTDIR; make uninstall removes it'
 	@echo 'make clean    removes everything that was built'
 	@sed -n 's/^# \([a-z]*\): \(.*\)/make \1: \2/p' tests/targets.mk

@@ -499,8 +499,8 @@ static const struct {
     const char *reason;
 } reasons[] = {
     {200, "OK"}, {201, "Created"}, {202, "Accepted"}, {203, "Non-Authoritative Information"},
-    {204, "No Content"}, {205, "Reset Content"}, {206, "Partial Content"}, {207, "Multi-Status"},
-    {208, "Already Reported"}, {226, "IM Used"},
+    {204, "No Content"}, {205, "Reset Content"}, {206, "Partial Content"},
+    {207, "Multi-Status"}, {208, "Already Reported"}, {226, "IM Used"},
     {300, "Multiple Choices"}, {301, "Moved Permanently"}, {302, "Found"}, {303, "See Other"},
     {304, "Not Modified"}, {305, "Use Proxy"}, {307, "Temporary Redirect"},
     {308, "Permanent Redirect"},
@@ -521,10 +521,10 @@ static const struct {
 };
 /* clang-format on */
 
-const char *http_reason(int status) {
+struct str http_reason(int status) {
     for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
-        if (reasons[i].status == status) return reasons[i].reason;
-    return "";
+        if (reasons[i].status == status) return str_of(reasons[i].reason);
+    return STR("");
 }
 
 const char *http_refusal(int status) {
@@ -551,41 +551,41 @@ void http_response_init(struct http_response *res, const struct http_request *re
     res->body = TEXT(res->body_storage);
 }
 
-void http_add_field_pieces(struct http_response *res, struct str name,
-                           const struct str value[TEXT_MAX_PIECES]) {
+void http_add_field_list(struct http_response *res, struct str name, const struct str value[],
+                         size_t count) {
     struct text *fields = &res->extra_fields;
     size_t value_start = fields->len + name.len + strlen(": "), len = value_start;
-    for (size_t i = 0; i < TEXT_MAX_PIECES; i++) len += value[i].len;
+    for (size_t i = 0; i < count; i++) len += value[i].len;
     if (len + strlen("\r\n") > fields->cap) return;
     text_put_all(fields, name, STR(": "));
-    text_put_pieces(fields, value);
+    text_put_list(fields, value, count);
     for (size_t i = value_start; i < len; i++)
         if (!in_class(fields->s[i], VALUE)) fields->s[i] = ' ';
     text_put(fields, STR("\r\n"));
 }
 
-static bool has_line(struct str lines, struct str name) {
-    while (lines.len > 0) {
-        struct str line = str_split(&lines, '\n');
-        if (equal_ignore_case(str_split(&line, ':'), name)) return true;
+/* Returns whether a handler has added a field with the name of `line`. */
+static bool is_added(const struct http_response *res, struct str line) {
+    struct str added = text_str(&res->extra_fields);
+    while (added.len > 0) {
+        struct str other = str_split(&added, '\n'), rest = line;
+        if (equal_ignore_case(str_split(&other, ':'), str_split(&rest, ':'))) return true;
     }
     return false;
 }
 
-/* A field of the handler with the same name replaces this one. */
-static void put_default_field(struct text *out, const struct http_response *res, struct str name,
-                              struct str value) {
-    if (!has_line(text_str(&res->extra_fields), name))
-        text_put_all(out, name, STR(": "), value, STR("\r\n"));
+/* Appends a field line, unless a field that a handler has added replaces it. */
+static void put_default_line(struct text *out, const struct http_response *res, struct str line) {
+    if (!is_added(res, line)) text_put(out, line);
 }
 
 void http_format_response(struct text *out, const struct http_response *res, struct str date) {
-    text_put_all(out, STR("HTTP/1.1 "), NUMBER((uint64_t)res->status), STR(" "),
-                 str_of(http_reason(res->status)), STR("\r\n"));
     bool has_content = res->status != 204 && res->status != 304; /* RFC 9110 section 8.6 */
-    if (date.len > 0) put_default_field(out, res, STR("Date"), date);
-    if (has_content) put_default_field(out, res, STR("Content-Type"), STR("application/json"));
-    put_default_field(out, res, STR("Cache-Control"), STR("no-store"));
+    text_put_all(out, STR("HTTP/1.1 "), NUMBER((uint64_t)res->status), STR(" "),
+                 http_reason(res->status), STR("\r\n"));
+    if (date.len > 0) text_put_all(out, STR("Date: "), date, STR("\r\n"));
+    if (has_content) put_default_line(out, res, STR("Content-Type: application/json\r\n"));
+    put_default_line(out, res, STR("Cache-Control: no-store\r\n"));
     if (has_content) text_put_all(out, STR("Content-Length: "), NUMBER(res->body.len), STR("\r\n"));
     if (res->close)
         text_put(out, STR("Connection: close\r\n"));

@@ -35,7 +35,7 @@ static int error_about(struct http_response *res, int status, const char *before
     struct text *body = &res->body;
     struct str number = NUMBER((uint64_t)status);
     text_clear(body);
-    text_put_all(body, STR("{\"status\": \""), number, STR(" "), str_of(http_reason(status)),
+    text_put_all(body, STR("{\"status\": \""), number, STR(" "), http_reason(status),
                  STR("\", \"status_code\": "), number);
     text_put_all(body, STR(", \"error\": \""), str_of(before));
     json_escape(body, what.len <= MAX_SHOWN ? what : STR("..."));

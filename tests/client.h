@@ -97,9 +97,8 @@ static inline void kill_all(void) {
 }
 
 static inline void on_fatal_signal(int number) {
-    (void)number;
     kill_all();
-    _exit(1);
+    test_stop(number);
 }
 
 static inline void cleanup(void) {
@@ -108,17 +107,6 @@ static inline void cleanup(void) {
     for (struct dirent *file; files && (file = readdir(files));) unlink(path_of(file->d_name));
     if (files) closedir(files);
     rmdir(folder);
-}
-
-/* Must be called first. */
-static inline void begin_tests(void) {
-    if (!mkdtemp(folder)) exit(1);
-    atexit(cleanup);
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGALRM, on_fatal_signal);
-    signal(SIGTERM, on_fatal_signal);
-    signal(SIGINT, on_fatal_signal);
-    alarm(TOTAL_TIMEOUT_S);
 }
 
 /* ---- Servers ---- */
@@ -197,6 +185,7 @@ static inline void exec_server(const struct setup *setup, int out, int err) {
     set_limit(RLIMIT_NOFILE, (rlim_t)setup->max_fds);
     set_limit(RLIMIT_FSIZE, setup->max_file);
     execvp(argv[0], argv);
+    fprintf(stderr, "cannot run %s: %s\n", argv[0], strerror(errno));
     _exit(127);
 }
 
@@ -220,9 +209,9 @@ static inline void read_stdout(struct child *child) {
 static inline struct child start_as(struct setup setup) {
     struct child child = {.err = tmpfile()};
     int out[2];
-    if (!child.err || pipe(out) < 0) exit(1);
+    if (!child.err || pipe(out) < 0) test_give_up("open a file in /tmp, and a pipe");
     child.pid = fork();
-    if (child.pid < 0) exit(1);
+    if (child.pid < 0) test_give_up("start a process");
     if (child.pid == 0)
         exec_server(&setup, setup.out ? setup.out : out[1],
                     setup.err ? setup.err : fileno(child.err));
@@ -277,6 +266,31 @@ static inline int wait_for_end(struct child *child) {
 static inline int stop(struct child *child, int number) {
     kill(child->pid, number);
     return wait_for_end(child);
+}
+
+/* Ends the program if the server has ended, because the tests that follow need it. */
+static inline void expect_alive(struct child *child) {
+    int status;
+    if (waitpid(child->pid, &status, WNOHANG) == 0) return;
+    printf("FAIL the server has ended before its time: %s %d\n",
+           WIFSIGNALED(status) ? "signal" : "status",
+           WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    tests_failed++;
+    exit(test_report());
+}
+
+/* Opens a pseudo-terminal. Returns our side of it, or fails the test and returns -1. */
+static inline int open_pty(int *theirs) {
+    int ours = posix_openpt(O_RDWR | O_NOCTTY);
+    if (ours >= 0 && grantpt(ours) == 0 && unlockpt(ours) == 0)
+        *theirs = open(ptsname(ours), O_RDWR | O_NOCTTY);
+    else
+        *theirs = -1;
+    if (*theirs >= 0) return ours;
+    CASE(strerror(errno));
+    test_check(false, "open a pseudo-terminal", __FILE__, __LINE__);
+    if (ours >= 0) close(ours);
+    return -1;
 }
 
 /* Returns the number of open descriptors of the server, or -1 if the system does not tell it. */
@@ -396,6 +410,9 @@ static inline bool has_line(const struct client *client, const char *start) {
     return false;
 }
 
+/* A header line of the latest response begins with this string literal. */
+#define CHECK_LINE(client, start) CHECK_HAS((client)->head, "\r\n" start)
+
 /* Reads one response. Returns its status, or one of the three values above. */
 static inline int read_response(struct client *client) {
     size_t head, body = 0;
@@ -463,6 +480,29 @@ static inline int visit(const struct child *server, const char *id) {
     snprintf(request, sizeof request, "GET /home HTTP/1.1\r\n" HOST "Cookie: session_id=%s\r\n\r\n",
              id);
     return ask_once(server, request);
+}
+
+/* Must be called first. Ends the program if no server can be reached: each test would only say so. */
+static inline void begin_tests(void) {
+    if (!mkdtemp(folder)) test_give_up("create a folder in /tmp");
+    atexit(cleanup);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGALRM, on_fatal_signal);
+    signal(SIGINT, on_fatal_signal);
+    test_catch_signals(on_fatal_signal);
+    alarm(TOTAL_TIMEOUT_S);
+    struct child server = start("-a 127.0.0.1 -p 0");
+    struct client client = dial(&server);
+    if (server.serves && client.fd < 0) test_give_up("connect to 127.0.0.1");
+    hang_up(&client);
+    bool serves = server.serves;
+    int status = stop(&server, SIGTERM);
+    TEST("a server starts on a free port, and ends after SIGTERM") {
+        CHECK_STR(server.stderr_text, "");
+        CHECK(serves);
+        CHECK_INT(status, 0);
+    }
+    if (test_is_bad) exit(test_report());
 }
 
 #endif

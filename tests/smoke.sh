@@ -32,21 +32,13 @@ if ! command -v curl >/dev/null; then
     report
 fi
 
-folder=${TMPDIR:-/tmp}/server-smoke-$$ jar=$folder/jar pid=
-trap '[ -z "$pid" ] || kill -9 "$pid"; rm -rf "$folder"' EXIT
+folder=$(mktemp -d) || exit 1
+jar=$folder/jar pid=
+trap '[ -z "$pid" ] || kill -9 "$pid" 2>/dev/null; rm -rf "$folder"' EXIT
 trap 'exit 1' HUP INT TERM
-mkdir -m 700 "$folder" || exit 1
-mkfifo "$folder/stdout" || exit 1
-
-"${SERVER:-./server}" -a 127.0.0.1 -p 0 -q >"$folder/stdout" &
-pid=$!
-exec 3<"$folder/stdout"
-url=
-while [ -z "$url" ] && read -r line <&3; do
-    case $line in 'Serving on '*'...') url=http://${line#Serving on } url=${url%...} ;; esac
-done
-if [ -z "$url" ]; then
-    check 'the start' 'Serving on ...' "$line"
+. tests/server.sh
+if ! serve "$folder" "${SERVER:-./server}" -a 127.0.0.1 -p 0 -q; then
+    check 'the start' 'Serving on ...' ''
     report
 fi
 
@@ -65,5 +57,5 @@ kill -TERM "$pid"
 wait "$pid"
 check 'the exit status' 0 $?
 pid=
-check 'the last line' 'Done' "$(cat <&3)"
+check 'the last line' 'Done' "$(tail -n 1 "$folder/said")"
 report

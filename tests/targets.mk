@@ -11,7 +11,7 @@ exhaustive:
 	    -DHTTP_BUFFER_SIZE=2048 -o build/exhaustive_more tests/fuzz/exhaustive.c http.c json.c str.c
 	build/exhaustive_more 1
 # suites: public test suites for JSON, UTF-8 and SHA-1; SUITES= their folder
-suites: programs
+suites: build/suites
 	sh tests/suites.sh build/suites $(SUITES)
 # lint: gcc's analyzer, clang-tidy and cppcheck
 lint:
@@ -46,6 +46,12 @@ clients: server
 # packaging: install and uninstall, the manual page, the README's lines for scripts
 packaging: server
 	sh tests/run.sh tests/world/install.sh tests/world/script.sh
+# documents: the commands, links and pictures of docs/
+documents: server
+	CC='$(CC)' sh tests/run.sh tests/world/docs.sh
+# trace: the calls of each request of the README's walk, as a tree; TRACE='-i 2' or -a for more of them
+trace:
+	CC='$(CC)' sh tests/trace/trace.sh $(TRACE)
 # bench: speed, compared with a baseline and with other servers; BENCH=-q for a quick look
 bench: server
 	python3 tests/bench/run.py $(BENCH)

@@ -26,7 +26,7 @@ static struct db_options defaults(size_t users, size_t sessions) {
 
 static struct db *create(struct db_options options) {
     struct db *db = db_create(&options);
-    if (!db) exit(1);
+    if (!db) test_give_up("create the tables");
     return db;
 }
 
@@ -117,8 +117,10 @@ static void test_passwords(void) {
         const struct user *with_nul = db_authenticate(db, STR("a\0b"), STR("x"), 0);
         CHECK(foo && str_equal(foo->username, STR("foo")));
         CHECK(with_nul && str_equal(with_nul->username, STR("a\0b")));
-        for (size_t i = 0; i < COUNT(wrong); i++)
-            CHECK_CASE(!db_authenticate(db, wrong[i].name, wrong[i].password, 0), wrong[i].why);
+        for (size_t i = 0; i < COUNT(wrong); i++) {
+            CASE(wrong[i].why);
+            CHECK(!db_authenticate(db, wrong[i].name, wrong[i].password, 0));
+        }
         db_destroy(db);
     }
     TEST("without users every login fails") {
@@ -148,7 +150,7 @@ static void test_users(void) {
         CHECK(db_add_user(db, STR("foo"), STR("bar")));
         errno = 0;
         CHECK(!db_add_user(db, STR("foo"), STR("baz")) && !db_add_user(db, STR("foo"), STR("bar")));
-        CHECK(errno == 0);
+        CHECK_INT(errno, 0);
         CHECK(db_authenticate(db, STR("foo"), STR("bar"), 0));
         CHECK(!db_authenticate(db, STR("foo"), STR("baz"), 0));
         db_destroy(db);
@@ -157,7 +159,8 @@ static void test_users(void) {
         struct db *db = create(defaults(2, 2));
         CHECK(db_add_user(db, STR("a"), STR("x")) && db_add_user(db, STR("b"), STR("x")));
         errno = 0;
-        CHECK(!db_add_user(db, STR("c"), STR("x")) && errno == 0);
+        CHECK(!db_add_user(db, STR("c"), STR("x")));
+        CHECK_INT(errno, 0);
         CHECK(!db_authenticate(db, STR("c"), STR("x"), 0));
         CHECK(db_authenticate(db, STR("a"), STR("x"), 0));
         CHECK(db_authenticate(db, STR("b"), STR("x"), 0));
@@ -304,7 +307,7 @@ static void test_any_order(void) {
                 wrong += user_of(db, &models[i].deleted, step) != NULL;
             }
         }
-        CHECK(wrong == 0);
+        CHECK_INT(wrong, 0);
         db_destroy(db);
     }
 }
@@ -343,9 +346,10 @@ static void test_expiry(void) {
             struct token token = log_in(db, user, SEC(1000));
             if (cases[i].first_use > 0) user_of(db, &token, SEC(1000) + cases[i].first_use);
             bool found = user_of(db, &token, SEC(1000) + cases[i].last_use);
-            CHECK_CASE(found == cases[i].exists, cases[i].why);
+            CASE(cases[i].why);
+            CHECK_INT(found, cases[i].exists);
             found = user_of(db, &token, SEC(1000)); /* even if the clock went back */
-            CHECK_CASE(found == cases[i].exists, cases[i].why);
+            CHECK_INT(found, cases[i].exists);
             db_destroy(db);
         }
     }
@@ -413,12 +417,13 @@ static void test_tokens(void) {
         for (int at = 0; at < DB_TOKEN_LEN; at++)
             for (int bit = 0; bit < 4; bit++)
                 uneven += abs(set[at][bit] - TOKENS / 2) > TOKENS / 100;
-        CHECK(invalid == 0 && uneven == 0);
+        CHECK_INT(invalid, 0);
+        CHECK_INT(uneven, 0);
     }
     TEST("no token occurs twice, even if the clock stands still") {
         int twice = 0;
         for (int i = 1; i < TOKENS; i++) twice += compare_tokens(&drawn[i - 1], &drawn[i]) == 0;
-        CHECK(twice == 0);
+        CHECK_INT(twice, 0);
     }
     TEST("a secret that differs in one bit makes other tokens") {
         struct user *user;
@@ -430,7 +435,7 @@ static void test_tokens(void) {
             struct token token = log_in(db, user, 0);
             same += bsearch(&token, drawn, TOKENS, sizeof *drawn, compare_tokens) != NULL;
         }
-        CHECK(same == 0);
+        CHECK_INT(same, 0);
         db_destroy(db);
     }
     TEST("with the same secret the same row has another token at another time") {
@@ -468,13 +473,13 @@ static void test_delays(void) {
             struct db *db = create_delaying(10);
             int64_t now = SEC(1000);
             fail(db, names[i], 9, now);
-            CHECK(db_login_delay(db, names[i], now) == 0);
+            CHECK_INT(db_login_delay(db, names[i], now), 0);
             for (size_t n = 0; n < COUNT(delays); n++) {
                 fail(db, names[i], 1, now);
-                CHECK(db_login_delay(db, names[i], now) == delays[n]);
+                CHECK_INT(db_login_delay(db, names[i], now), delays[n]);
                 now += SEC(delays[n]);
-                CHECK(db_login_delay(db, names[i], now - 1) == 1);
-                CHECK(db_login_delay(db, names[i], now) == 0);
+                CHECK_INT(db_login_delay(db, names[i], now - 1), 1);
+                CHECK_INT(db_login_delay(db, names[i], now), 0);
             }
             db_destroy(db);
         }
@@ -482,19 +487,19 @@ static void test_delays(void) {
     TEST("a successful login resets the failures") {
         struct db *db = create_delaying(3);
         fail(db, STR("foo"), 5, 0);
-        CHECK(db_login_delay(db, STR("foo"), 0) == 4);
+        CHECK_INT(db_login_delay(db, STR("foo"), 0), 4);
         CHECK(db_authenticate(db, STR("foo"), STR("bar"), SEC(4)));
-        CHECK(db_login_delay(db, STR("foo"), 0) == 0);
+        CHECK_INT(db_login_delay(db, STR("foo"), 0), 0);
         fail(db, STR("foo"), 2, SEC(5));
-        CHECK(db_login_delay(db, STR("foo"), SEC(5)) == 0);
+        CHECK_INT(db_login_delay(db, STR("foo"), SEC(5)), 0);
         fail(db, STR("foo"), 1, SEC(5));
-        CHECK(db_login_delay(db, STR("foo"), SEC(5)) == 1);
+        CHECK_INT(db_login_delay(db, STR("foo"), SEC(5)), 1);
         db_destroy(db);
     }
     TEST("if max_failures is 0 no name must wait") {
         struct db *db = create_delaying(0);
         fail(db, STR("foo"), 1000, 0);
-        CHECK(db_login_delay(db, STR("foo"), 0) == 0);
+        CHECK_INT(db_login_delay(db, STR("foo"), 0), 0);
         db_destroy(db);
     }
 }
@@ -509,7 +514,7 @@ static struct str find_sharing_name(void) {
         snprintf(name, sizeof name, "name%d", i);
         fail(db, str_of(name), 1, 0);
     }
-    CHECK(db_login_delay(db, STR("unknown"), 0) == 0);
+    CHECK_INT(db_login_delay(db, STR("unknown"), 0), 0);
     db_destroy(db);
     return str_of(name);
 }
@@ -526,7 +531,8 @@ static void test_shared_counts(void) {
                 snprintf(name, sizeof name, "name%d", n);
                 delayed += db_login_delay(db, str_of(name), 0) > 0;
             }
-            CHECK(delayed == 0 && db_login_delay(db, names[!i], 0) == 0);
+            CHECK_INT(delayed, 0);
+            CHECK_INT(db_login_delay(db, names[!i], 0), 0);
             db_destroy(db);
         }
     }
@@ -539,20 +545,22 @@ static void test_shared_counts(void) {
             fail(db, str_of(name), 1, 0);
         }
         CHECK(db_authenticate(db, STR("ann"), STR("right"), 0));
-        CHECK(db_login_delay(db, STR("foo"), 0) == 8);
+        CHECK_INT(db_login_delay(db, STR("foo"), 0), 8);
         db_destroy(db);
     }
     TEST("unknown names share Boyer-Moore majority counts: others decrement, and replace at 0") {
         struct str other = find_sharing_name();
         struct db *db = create_delaying(3);
         fail(db, STR("unknown"), 5, 0);
-        CHECK(db_login_delay(db, STR("unknown"), 0) == 4);
+        CHECK_INT(db_login_delay(db, STR("unknown"), 0), 4);
         fail(db, other, 1, 0);
-        CHECK(db_login_delay(db, STR("unknown"), 0) == 2);
+        CHECK_INT(db_login_delay(db, STR("unknown"), 0), 2);
         fail(db, other, 4 + 2, 0);
-        CHECK(db_login_delay(db, other, 0) == 0 && db_login_delay(db, STR("unknown"), 0) == 0);
+        CHECK_INT(db_login_delay(db, other, 0), 0);
+        CHECK_INT(db_login_delay(db, STR("unknown"), 0), 0);
         fail(db, other, 1, 0);
-        CHECK(db_login_delay(db, other, 0) == 1 && db_login_delay(db, STR("unknown"), 0) == 0);
+        CHECK_INT(db_login_delay(db, other, 0), 1);
+        CHECK_INT(db_login_delay(db, STR("unknown"), 0), 0);
         db_destroy(db);
     }
 }
@@ -575,14 +583,13 @@ static void record_echo(struct str statement, struct str parameter) {
 }
 
 /* Checks that exactly these statements and parameters were echoed since the last check. */
-#define CHECK_ECHO(...) CHECK(was_echoed((const struct str[TEXT_MAX_PIECES]){__VA_ARGS__}))
-static bool was_echoed(const struct str pieces[TEXT_MAX_PIECES]) {
+#define CHECK_ECHO(...) check_echo(STR_LIST(__VA_ARGS__))
+static void check_echo(const struct str pieces[], size_t count) {
     char storage[sizeof echoed_storage];
     struct text expected = TEXT(storage);
-    text_put_pieces(&expected, pieces);
-    bool equal = str_equal(text_str(&expected), text_str(&echoed));
+    text_put_list(&expected, pieces, count);
+    CHECK_VIEW(text_str(&echoed), text_str(&expected));
     text_clear(&echoed);
-    return equal;
 }
 
 static void test_echo(void) {
@@ -637,7 +644,7 @@ static void test_memory(void) {
     }
     TEST("a user takes a part of the index, and a session its row and a part of the index") {
         struct db_options one = defaults(1, 65536), many = defaults(65536, 65536);
-        CHECK(db_memory_size(&many) == db_memory_size(&one) + 65535 * sizeof(struct user *));
+        CHECK_INT(db_memory_size(&many), db_memory_size(&one) + 65535 * sizeof(struct user *));
         struct db_options twice = defaults(65536, 131072);
         CHECK(db_memory_size(&twice) - db_memory_size(&many) ==
               65536 * (sizeof(struct session) + sizeof(void *)));

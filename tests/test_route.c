@@ -53,23 +53,25 @@ static int route(const char *line, const char *fields) {
     struct text text = TEXT(storage);
     text_put_all(&text, str_of(line), STR(" HTTP/1.1\r\nHost: a\r\n"), str_of(fields), STR("\r\n"));
     int n = http_parse(text.s, text.len, &req);
-    CHECK_CASE(n == (int)text.len, line);
+    CASE(line);
+    CHECK_INT(n, (int)text.len);
     if (n <= 0) return 0;
     memset(&res, 0x55, sizeof res);
     http_response_init(&res, &req);
     return route_request(routes, &req, &res);
 }
 
-static bool is_body(const char *expected) {
-    return !res.body.truncated && str_equal(text_str(&res.body), str_of(expected));
+static void check_body(const char *expected) {
+    CHECK(!res.body.truncated);
+    CHECK_VIEW(text_str(&res.body), str_of(expected));
 }
 
-/* Returns whether the response has this field Allow and no other, or no field if it is NULL. */
-static bool is_allow(const char *methods) {
+/* The response has this field Allow and no other, or no field if it is NULL. */
+static void check_allow(const char *methods) {
     char storage[HTTP_EXTRA_FIELDS_SIZE];
     struct text expected = TEXT(storage);
     if (methods) text_put_all(&expected, STR("Allow: "), str_of(methods), STR("\r\n"));
-    return str_equal(text_str(&res.extra_fields), text_str(&expected));
+    CHECK_VIEW(text_str(&res.extra_fields), text_str(&expected));
 }
 
 /* ---- Tests ---- */
@@ -82,9 +84,10 @@ struct row {
 
 static void check_rows(const struct row rows[], size_t count) {
     for (size_t i = 0; i < count; i++) {
-        CHECK_CASE(route(rows[i].line, rows[i].fields) == rows[i].status, rows[i].line);
-        CHECK_CASE(is_allow(rows[i].allow), rows[i].line);
-        CHECK_CASE(is_body(rows[i].body), rows[i].line);
+        CASE(rows[i].line);
+        CHECK_INT(route(rows[i].line, rows[i].fields), rows[i].status);
+        check_allow(rows[i].allow);
+        check_body(rows[i].body);
     }
 }
 
@@ -166,22 +169,23 @@ static void test_long_texts(void) {
         line.s[line.len] = '\0';
         CHECK(route(line.s, "") == 404 && !res.body.truncated);
         CHECK(res.body.len > 6 * 127 && res.body.len <= 2048 / 2);
-        CHECK(json_check(text_str(&res.body)) == JSON_OBJECT);
+        CHECK_INT(json_check(text_str(&res.body)), JSON_OBJECT);
     }
 }
 
 static void test_errors(void) {
     TEST("an error replaces what a handler wrote, erases it, and keeps its fields") {
-        CHECK(route("GET /fail", "") == 401);
-        CHECK(is_body(ERROR("401 Unauthorized", "401", "You failed")));
-        CHECK(str_equal(text_str(&res.extra_fields), STR("X: /fail\r\n")));
+        CHECK_INT(route("GET /fail", ""), 401);
+        check_body(ERROR("401 Unauthorized", "401", "You failed"));
+        CHECK_VIEW(text_str(&res.extra_fields), STR("X: /fail\r\n"));
         size_t left = 0;
         for (size_t i = res.body.len; i < HTTP_MAX_BODY / 6 * 6; i++) left += res.body.s[i] != '\0';
-        CHECK(left == 0);
+        CHECK_INT(left, 0);
     }
     TEST("the body of an error is valid JSON, also without a message") {
-        CHECK(route_error(&res, 400, "") == 400 && is_body(ERROR("400 Bad Request", "400", "")));
-        CHECK(json_check(text_str(&res.body)) == JSON_OBJECT);
+        CHECK_INT(route_error(&res, 400, ""), 400);
+        check_body(ERROR("400 Bad Request", "400", ""));
+        CHECK_INT(json_check(text_str(&res.body)), JSON_OBJECT);
     }
 }
 

@@ -11,43 +11,31 @@
 # request and for many more. The difference, divided by how many more, is the cost of one request without
 # start and end. Instructions are those outside of the kernel, the C library's included. It needs
 # valgrind, strace and size; what cannot be counted has failed. Counted with gcc 12 and -O2.
+. tests/server.sh
 more=10000
 work=build/count
 passed=0 failed=0
 mkdir -p "$work"
 ${CC:-cc} -std=c99 -O2 -o "$work/load" tests/bench/load.c || exit 1
 
-# serve COMMAND ...: runs the server under COMMAND. Sets $server, its process, and $port.
-serve() {
-    : >"$work/output"
-    "$@" ./server -q -a 127.0.0.1 -p 0 >"$work/output" 2>"$work/errors" &
-    server=$!
-    port=
-    tries=0
-    while [ -z "$port" ] && [ "$tries" -lt 100 ] && kill -0 "$server" 2>/dev/null; do
-        sleep 0.1
-        tries=$((tries + 1))
-        port=$(sed -n 's/^Serving on .*:\([0-9]*\)\.\.\.$/\1/p' "$work/output")
-    done
-}
-
 # send_requests WHAT TIMES: sends them and stops the server, which is a child of strace.
 send_requests() {
     "$work/load" -p 300 -n "$2" "${port:-0}" "$1" >/dev/null
-    child=$(cat "/proc/$server/task/$server/children" 2>/dev/null)
+    child=$(cat "/proc/$pid/task/$pid/children" 2>/dev/null)
     # shellcheck disable=SC2086 # a blank follows the number of the child
-    kill -TERM ${child:-"$server"} 2>/dev/null
-    wait "$server"
+    kill -TERM ${child:-"$pid"} 2>/dev/null
+    wait "$pid"
 }
 
 instructions() {
-    serve valgrind --tool=callgrind --callgrind-out-file=/dev/null
+    : >"$work/log"
+    serve "$work" valgrind --tool=callgrind --callgrind-out-file=/dev/null ./server -q -a 127.0.0.1 -p 0
     send_requests "$1" "$2"
-    sed -n 's/.*Collected : //p' "$work/errors"
+    sed -n 's/.*Collected : //p' "$work/log"
 }
 
 system_calls() {
-    serve strace -c -U calls,name -o "$work/calls"
+    serve "$work" strace -c -U calls,name -o "$work/calls" ./server -q -a 127.0.0.1 -p 0
     send_requests "$1" "$2"
     awk '$2 == "total" { print $1 }' "$work/calls"
 }

@@ -31,6 +31,9 @@ import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, f'{HERE}/../../docs/pictures')
+from chart import draw_chart  # noqa: E402
+
 QUICK = '-q' in sys.argv[1:]
 REPEATS, STARTS = (1, 5) if QUICK else (5, 15)
 IDLE, SESSIONS, USERS = 10000, 1000000, 100000
@@ -479,24 +482,8 @@ def machine():
 
 
 def write_chart(results, path):
-    """An SVG with a group of bars for each load; the longest of a group is the fastest server."""
-    colours = {'server': '#1f6feb', 'baseline': '#8c959f'}
-    lines, y = [], 10
-    for title, servers in results.items():
-        y += 26
-        lines.append(f'<text x="10" y="{y}" font-weight="bold">{title}</text>')
-        fastest = max(median(servers, name, RATE) for name in servers)
-        for name in servers:
-            rate = median(servers, name, RATE)
-            y += 18
-            lines.append(f'<text x="110" y="{y}" text-anchor="end">{name}</text>'
-                         f'<rect x="116" y="{y - 11}" width="{400 * rate / fastest:.1f}" height="13" '
-                         f'fill="{colours.get(name, "#c8d1dc")}"/>'
-                         f'<text x="{122 + 400 * rate / fastest:.1f}" y="{y}">{rate:,.0f}/s</text>')
-    with open(path, 'w') as file:
-        file.write(f'<svg xmlns="http://www.w3.org/2000/svg" width="620" height="{y + 16}" '
-                   'font-family="sans-serif" font-size="12">\n<rect width="100%" height="100%" '
-                   'fill="white"/>\n' + '\n'.join(lines) + '\n</svg>\n')
+    draw_chart({title: {name: median(servers, name, RATE) for name in servers}
+                for title, servers in results.items()}).write(path)
 
 
 def main():

@@ -10,6 +10,7 @@
 # for 32 bits.
 # shellcheck disable=SC2086 # lists of modules and of flags are words
 . tests/boards/common.sh
+. tests/server.sh
 work=build/memory
 options='-c 4 -s 4'
 max=34816
@@ -17,7 +18,7 @@ wrap=-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
 
 build() { # COMPILER
     rm -rf "$work"
-    mkdir -p "$work"
+    mkdir -p "$work/run"
     for module in $modules; do
         "$1" -std=c99 -O2 -DHTTP_BUFFER_SIZE=2048 -c -o "$work/$module.o" "$module.c" || return
     done
@@ -28,17 +29,10 @@ build() { # COMPILER
 
 # Starts the server, requests a page if curl is installed, and stops the server.
 run_server() { # RUNNER...
-    : >"$work/output"
-    HEAP_COUNT=$work/heap "$@" "$work/server" $options -p 0 >"$work/output" 2>&1 &
-    server=$!
-    until grep -q '^Serving on' "$work/output"; do
-        kill -0 $server || return
-        sleep 1
-    done
-    port=$(sed -n 's/^Serving on .*:\([0-9]*\)\.\.\.$/\1/p' "$work/output")
-    ! is_installed curl || curl -s -o "$work/page" "http://127.0.0.1:$port/home"
-    kill -TERM $server
-    wait $server
+    HEAP_COUNT=$work/heap serve "$work/run" "$@" "$work/server" $options -p 0 || return
+    ! is_installed curl || curl -s -o "$work/run/page" "$url/home"
+    kill -TERM "$pid"
+    wait "$pid"
 }
 
 # The last line of the help: the bytes with the options before -h, and those of a user without the
@@ -49,15 +43,15 @@ printed_by_help() { # RUNNER...
 }
 
 measure() { # NAME COMPILER RUNNER...
-    name=$1 compiler=$2
+    title=$1 compiler=$2
     shift 2
     if ! build "$compiler" || ! run_server "$@"; then
-        check "$name: the server runs" false
+        check "$title: the server runs" false
         return
     fi
     printed=$(printed_by_help "$@") heap=$(cat "$work/heap") log=$(cat "$work/log")
-    echo "$name: -h prints $printed bytes; heap $heap, data and bss $(cat "$work/static")"
-    check "$name: -h prints the size of the heap and the log, $heap + $log bytes, not $printed" \
+    echo "$title: -h prints $printed bytes; heap $heap, data and bss $(cat "$work/static")"
+    check "$title: -h prints the size of the heap and the log, $heap + $log bytes, not $printed" \
         [ "$printed" -eq $((heap + log)) ]
 }
 

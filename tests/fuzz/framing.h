@@ -13,6 +13,7 @@
 #ifndef FRAMING_H
 #define FRAMING_H
 
+#define __STDC_NO_VLA__ 1 /* as in C11; tcc cannot read the array parameter of regexec in glibc */
 #include <regex.h>
 #include <stdbool.h>
 #include <stdlib.h>

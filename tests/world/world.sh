@@ -12,6 +12,7 @@
 # All files go into the folder $work, outside the tree, which is removed at the end. Everything
 # listens only on addresses of this machine. SERVER names another server to test.
 set -u
+. tests/server.sh
 server=${SERVER:-./server}
 work=$(mktemp -d) || exit 1
 export HOME="$work" # no program reads or leaves settings
@@ -95,14 +96,8 @@ eventually() {
 
 # Runs a server and reads its address from its output; $name is empty if it did not start.
 start() {
-    rm -f "$work/said"
-    mkfifo "$work/said"
-    "$server" "$@" >"$work/said" 2>>"$work/log" &
-    pid=$!
+    serve "$work" "$server" "$@"
     adopt "$pid"
-    name=$(sed -n '/^Serving on /{s///;s/\.\.\.$//;p;q;}' "$work/said")
-    port=${name##*:}
-    url=http://127.0.0.1:$port
 }
 
 is_over() { ! kill -0 "$1"; }
