@@ -54,8 +54,7 @@ build/test_server build/test_options: build/server FORCE
 build/server: build/flags FORCE
 	$(BUILD) -DSERVER_SECOND=50000000LL -o $@ $(SOURCES)
 build/test_exhaustive: build/flags FORCE
-	$(BUILD) -UHTTP_BUFFER_SIZE -DHTTP_BUFFER_SIZE=2048 -o $@ tests/fuzz/exhaustive.c \
-	    http.c json.c str.c
+	$(BUILD) -UHTTP_BUFFER_SIZE -DHTTP_BUFFER_SIZE=2048 -o $@ tests/fuzz/exhaustive.c http.c json.c str.c
 build/test_smoke: server FORCE
 	cp tests/smoke.sh $@
 build/suites: build/flags FORCE

@@ -41,28 +41,33 @@
 
 /* ---- Bytes ---- */
 
-/* The parts of a request in which a byte may stand. NUL may stand in none: it is the sentinel. The
- * last two are ranges, so they are not in the table. Targets may hold more than RFC 3986 allows,
- * because browsers and curl send such bytes as they are. */
+/* The parts of a request in which a byte may stand. NUL may stand in none: it is the sentinel.
+ * Targets may hold more than RFC 3986 allows, because browsers and curl send such bytes as they
+ * are. Classes that are ranges are not in the table. */
 enum byte_class {
     TOKEN = 1,      /* methods and field names (RFC 9110 section 5.6.2) */
     HOST = 2,       /* host names (RFC 3986 section 3.2.2) */
     UNRESERVED = 4, /* RFC 3986 section 2.3 */
     TARGET = 8,     /* request-targets: visible ASCII except "#", and all bytes from 0x80 on */
-    VALUE = 16      /* field values (RFC 9110 section 5.5) */
+    VALUE = 16,     /* field values (RFC 9110 section 5.5) */
+    ADDRESS = 32,   /* IPvFuture addresses (RFC 3986 section 3.2.2) */
+    DIGIT = 64,
+    HEX = 128 /* hexadecimal digits */
 };
 
 /* clang-format off */
-#define BOTH (TOKEN | HOST)
-#define ALL  (TOKEN | HOST | UNRESERVED)
+#define BOTH (TOKEN | HOST | ADDRESS)
+#define SUB  (HOST | ADDRESS)
+#define ALL  (BOTH | UNRESERVED)
 #define THIRTEEN ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL
 static const unsigned char byte_classes[256] = {
     ['a'] = THIRTEEN, THIRTEEN, ['A'] = THIRTEEN, THIRTEEN,
     ['0'] = ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL,
     ['-'] = ALL, ['.'] = ALL, ['_'] = ALL, ['~'] = ALL,
-    ['!'] = BOTH, ['$'] = BOTH, ['%'] = BOTH, ['&'] = BOTH, ['\''] = BOTH, ['*'] = BOTH, ['+'] = BOTH,
+    ['!'] = BOTH, ['$'] = BOTH, ['&'] = BOTH, ['\''] = BOTH, ['*'] = BOTH, ['+'] = BOTH,
     ['#'] = TOKEN, ['^'] = TOKEN, ['`'] = TOKEN, ['|'] = TOKEN,
-    ['('] = HOST, [')'] = HOST, [','] = HOST, [';'] = HOST, ['='] = HOST,
+    ['%'] = TOKEN | HOST, [':'] = ADDRESS,
+    ['('] = SUB, [')'] = SUB, [','] = SUB, [';'] = SUB, ['='] = SUB,
 };
 /* clang-format on */
 
@@ -70,6 +75,8 @@ static inline bool in_class(char byte, enum byte_class class) {
     unsigned char value = (unsigned char)byte;
     if (class == VALUE) return (value >= ' ' && value != 0x7f) || value == '\t';
     if (class == TARGET) return value > ' ' && value != 0x7f && value != '#';
+    if (class == DIGIT) return is_digit(byte);
+    if (class == HEX) return hex_value(byte) >= 0;
     return byte_classes[value] & class;
 }
 
@@ -79,6 +86,8 @@ static size_t span(struct str s, enum byte_class class) {
     while (n < s.len && in_class(s.s[n], class)) n++;
     return n;
 }
+
+static bool consists_of(struct str s, enum byte_class class) { return span(s, class) == s.len; }
 
 /* Names of fields, schemes and options are case-insensitive. */
 static bool equal_ignore_case(struct str a, struct str b) {
@@ -173,13 +182,9 @@ static bool has_valid_escapes(struct str s) {
 
 /* IPvFuture = "v" 1*HEXDIG "." 1*( unreserved / sub-delims / ":" ) (RFC 3986 section 3.2.2) */
 static bool is_ip_future(struct str s) {
-    struct str address = s, version = str_split(&address, '.');
-    for (size_t i = 1; i < version.len; i++)
-        if (hex_value(version.s[i]) < 0) return false;
-    for (size_t i = 0; i < address.len; i++)
-        if (address.s[i] == '%' || !(in_class(address.s[i], HOST) || address.s[i] == ':'))
-            return false;
-    return version.len > 1 && address.len > 0;
+    struct str address = str_from(s, 1), version = str_split(&address, '.');
+    return version.len > 0 && consists_of(version, HEX) && address.len > 0 &&
+           consists_of(address, ADDRESS);
 }
 
 /* Returns whether `s`, the part between brackets, is an address. A zone behind an IPv6 address, as
@@ -189,7 +194,7 @@ static bool is_ip_literal(struct str s) {
     struct in6_addr parsed;
     struct str zone = s, ip = str_split(&zone, '%');
     if (s.len > 0 && ascii_lower(s.s[0]) == 'v') return is_ip_future(s);
-    if (ip.len >= sizeof address || span(zone, UNRESERVED) < zone.len) return false;
+    if (ip.len >= sizeof address || !consists_of(zone, UNRESERVED)) return false;
     memcpy(address, ip.s, ip.len);
     return inet_pton(AF_INET6, address, &parsed) == 1 && (zone.len > 0 || ip.len == s.len);
 }
@@ -203,33 +208,38 @@ static bool is_authority(struct str s) {
         host = str_split(&port, ']');
         valid = host.len < s.len && is_ip_literal(str_from(host, 1));
     }
-    if (port.len > 0 && port.s[0] != ':') return false;
-    for (size_t i = 1; i < port.len; i++)
-        if (!is_digit(port.s[i])) return false;
-    return valid;
+    return valid && str_split(&port, ':').len == 0 && consists_of(port, DIGIT);
 }
 
-static bool starts_with(struct str s, struct str prefix) {
-    return s.len >= prefix.len && equal_ignore_case((struct str){s.s, prefix.len}, prefix);
+/* Removes scheme "://" from `*s` and returns the scheme. If `*s` does not begin like that, or ends
+ * there, it stays as it is, and the scheme is empty. */
+static struct str split_scheme(struct str *s) {
+    struct str rest = *s, scheme = str_split(&rest, ':');
+    if (rest.len <= 2 || memcmp(rest.s, "//", 2) != 0) return STR("");
+    *s = str_from(rest, 2);
+    return scheme;
+}
+
+/* scheme "://" authority path (RFC 9112 section 3.2.2). The authority replaces the Host field, and must
+ * not be empty. */
+static bool parse_absolute_form(struct http_request *req) {
+    struct str rest = req->path, scheme = split_scheme(&rest);
+    req->is_https = equal_ignore_case(scheme, STR("https"));
+    if (!req->is_https && !equal_ignore_case(scheme, STR("http"))) return false;
+    req->path = rest;
+    req->host = str_split(&rest, '/');
+    req->path = str_from(req->path, req->host.len);
+    return req->host.len > 0 && req->host.s[0] != ':' && is_authority(req->host);
 }
 
 /* Splits the target into path and query. The forms are those of RFC 9112 section 3.2 that an origin
- * server knows: origin-form, absolute-form, whose authority replaces the Host field and must not be
- * empty, and, for OPTIONS, asterisk-form. */
+ * server knows: origin-form, absolute-form, and, for OPTIONS, asterisk-form. */
 static void parse_target(struct scanner *in, struct http_request *req, struct str target) {
-    struct str rest = target;
+    req->query = target;
+    req->path = str_split(&req->query, '?');
     bool valid = target.s[0] == '/';
-    req->is_https = starts_with(target, STR("https://"));
-    if (req->is_https || starts_with(target, STR("http://"))) {
-        req->host = str_from(target, req->is_https ? strlen("https://") : strlen("http://"));
-        rest = req->host;
-        while (rest.len > 0 && rest.s[0] != '/' && rest.s[0] != '?') rest = str_from(rest, 1);
-        req->host.len -= rest.len;
-        valid = req->host.len > 0 && req->host.s[0] != ':' && is_authority(req->host);
-    }
     if (str_equal(target, STR("*"))) valid = str_equal(req->method, STR("OPTIONS"));
-    req->path = str_split(&rest, '?');
-    req->query = rest;
+    if (!valid) valid = parse_absolute_form(req);
     if (req->path.len == 0) req->path = STR("/");
     if (!valid || !has_valid_escapes(req->path)) stop(in, -400);
 }
@@ -274,12 +284,10 @@ static void parse_host(struct scanner *in, struct http_request *req, struct str 
 /* Digits and nothing else (RFC 9110 section 8.6). A number above the size of the buffer does not
  * grow any further, because it is too large already; so it cannot overflow. */
 static void parse_content_length(struct scanner *in, struct http_request *req, struct str value) {
-    if (req->has_content_length || value.len == 0) stop(in, -400);
-    for (size_t i = 0; i < value.len; i++) {
-        if (!is_digit(value.s[i])) stop(in, -400);
-        if (req->content_length <= HTTP_BUFFER_SIZE)
-            req->content_length = req->content_length * 10 + (size_t)(value.s[i] - '0');
-    }
+    bool valid = value.len > 0 && consists_of(value, DIGIT);
+    if (req->has_content_length || !valid) stop(in, -400);
+    for (size_t i = 0; i < value.len && req->content_length <= HTTP_BUFFER_SIZE; i++)
+        req->content_length = req->content_length * 10 + (size_t)(value.s[i] - '0');
     req->has_content_length = true;
 }
 
@@ -287,8 +295,8 @@ static void parse_content_length(struct scanner *in, struct http_request *req, s
  * be ignored. */
 static struct str next_element(struct str *list) { return trim_ows(str_split(list, ',')); }
 
-/* A list of codings (RFC 9112 section 6.1). The only one that is supported is chunked, and it must be
- * the last (section 6.3). */
+/* A list of codings (RFC 9112 section 6.1). The only one that is supported is chunked, and it must
+ * be the last (section 6.3). */
 static void parse_transfer_encoding(struct scanner *in, struct http_request *req,
                                     struct str value) {
     req->has_transfer_encoding = true;
@@ -471,9 +479,8 @@ struct str http_find_cookie(const struct http_request *req, struct str name) {
         struct str pairs = req->fields[i].value;
         while (pairs.len > 0) {
             struct str pair = trim_ows(str_split(&pairs, ';'));
-            if (!memchr(pair.s, '=', pair.len)) continue;
-            struct str key = str_split(&pair, '=');
-            if (str_equal(key, name)) found = pair;
+            struct str value = pair, key = str_split(&value, '=');
+            if (key.len < pair.len && str_equal(key, name)) found = value;
         }
     }
     return found;
@@ -484,10 +491,8 @@ bool http_is_cross_origin(const struct http_request *req) {
     struct str origin = http_find_field(req, STR("Origin"));
     if (site.s) return !str_equal(site, STR("same-origin")) && !str_equal(site, STR("none"));
     if (!origin.s) return false;
-    struct str scheme =
-        str_split(&origin, ':'); /* "://" host [ ":" port ] (RFC 6454 section 6.2) */
-    bool valid = scheme.len > 0 && origin.len > 2 && memcmp(origin.s, "//", 2) == 0;
-    return !valid || !equal_ignore_case(str_from(origin, 2), req->host);
+    /* scheme "://" host [ ":" port ] (RFC 6454 section 6.2) */
+    return split_scheme(&origin).len == 0 || !equal_ignore_case(origin, req->host);
 }
 
 /* ---- Statuses ---- */

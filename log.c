@@ -112,7 +112,7 @@ static struct str timestamp(struct log *log) {
 
 static void put_line(struct log *log, const char *peer, struct str request_line, struct str what,
                      struct str details) {
-    if (log->quiet || !reserve_line(log)) return;
+    if (!reserve_line(log)) return;
     text_put_all(&log->lines, str_of(peer), STR(" - - ["), timestamp(log), STR("] \""));
     put_escaped(&log->lines, request_line);
     text_put_all(&log->lines, STR("\" "), what, STR(" "), details, STR("\n"));
@@ -120,11 +120,11 @@ static void put_line(struct log *log, const char *peer, struct str request_line,
 
 void log_request(struct log *log, const char *peer, struct str request_line, int status,
                  size_t body_len) {
-    put_line(log, peer, request_line, NUMBER((uint64_t)status), NUMBER(body_len));
+    if (!log->quiet) put_line(log, peer, request_line, NUMBER((uint64_t)status), NUMBER(body_len));
 }
 
 void log_closed(struct log *log, const char *peer, const char *reason) {
-    put_line(log, peer, STR("-"), STR("closed:"), str_of(reason));
+    if (!log->quiet) put_line(log, peer, STR("-"), STR("closed:"), str_of(reason));
 }
 
 void log_statement(struct log *log, struct str statement, struct str parameter) {

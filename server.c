@@ -188,38 +188,36 @@ static bool is_active(const struct server *server, const struct connection *c) {
     return server->now - c->since < ACTIVE_TIME;
 }
 
-static void move_entry(struct server *server, size_t from, size_t to) {
-    server->pollfds[to] = server->pollfds[from];
-    server->connections[to] = server->connections[from];
+static void swap_entries(struct server *server, size_t a, size_t b) {
+    struct pollfd pollfd = server->pollfds[a];
+    struct connection c = server->connections[a];
+    server->pollfds[a] = server->pollfds[b];
+    server->connections[a] = server->connections[b];
+    server->pollfds[b] = pollfd;
+    server->connections[b] = c;
 }
 
 /* A new connection is active, because a request usually follows at once. */
 static void add_connection(struct server *server, int fd, const struct peer *peer) {
-    size_t i = server->active_end++;
-    move_entry(server, i, server->nfds++);
+    size_t i = server->nfds++;
     server->pollfds[i] = (struct pollfd){fd, POLLIN, 0};
     server->connections[i] = (struct connection){.since = server->now, .peer = *peer};
+    swap_entries(server, i, server->active_end++);
 }
 
 static void remove_entry(struct server *server, size_t i) {
     if (i < server->active_end) {
-        move_entry(server, --server->active_end, i);
+        swap_entries(server, i, --server->active_end);
         i = server->active_end;
     }
-    move_entry(server, --server->nfds, i);
+    swap_entries(server, i, --server->nfds);
 }
 
 static void partition_active(struct server *server) {
     server->active_end = FIRST;
-    for (size_t i = FIRST; i < server->nfds; i++) {
-        if (!is_active(server, &server->connections[i])) continue;
-        size_t to = server->active_end++;
-        struct pollfd pollfd = server->pollfds[i];
-        struct connection c = server->connections[i];
-        move_entry(server, to, i);
-        server->pollfds[to] = pollfd;
-        server->connections[to] = c;
-    }
+    for (size_t i = FIRST; i < server->nfds; i++)
+        if (is_active(server, &server->connections[i]))
+            swap_entries(server, i, server->active_end++);
 }
 
 static struct buffer *take_buffer(struct server *server) {
@@ -256,6 +254,10 @@ static bool is_busy(const struct server *server, const struct connection *c) {
     return c->buffer || (!c->lingering && is_active(server, c));
 }
 
+static bool holds(const struct connection *c, enum resource wanted) {
+    return c->buffer || wanted == PLACE;
+}
+
 /* Returns whether a client holds more than 1/16 of the places in the table, or of the buffers. A
  * client with one connection never does, however small the table is. */
 static bool exceeds_share(const struct server *server, const struct peer *peer,
@@ -263,7 +265,7 @@ static bool exceeds_share(const struct server *server, const struct peer *peer,
     size_t held = 0, total = wanted == BUFFER ? server->buffer_count : server->max_nfds - FIRST;
     for (size_t i = FIRST; i < server->nfds; i++) {
         const struct connection *c = &server->connections[i];
-        if (c->peer.network == peer->network && (c->buffer || wanted == PLACE)) held++;
+        held += c->peer.network == peer->network && holds(c, wanted);
     }
     return held > 1 && held > total / 16;
 }
@@ -278,7 +280,7 @@ static const struct peer *client_over_share(const struct server *server, const s
     if (asking && exceeds_share(server, asking, wanted)) return asking;
     for (size_t i = FIRST; i < server->nfds; i++) {
         const struct connection *c = &server->connections[i];
-        if (wanted == BUFFER && !c->buffer) continue;
+        if (!holds(c, wanted)) continue;
         if (votes == 0) holder = &c->peer;
         votes = c->peer.network == holder->network ? votes + 1 : votes - 1;
     }
@@ -294,8 +296,7 @@ static size_t find_victim(const struct server *server, const struct peer *client
     int64_t lowest = INT64_MAX;
     for (size_t i = FIRST; i < server->nfds; i++) {
         const struct connection *c = &server->connections[i];
-        if (wanted == BUFFER && !c->buffer) continue;
-        if (client && c->peer.network != client->network) continue;
+        if (!holds(c, wanted) || (client && c->peer.network != client->network)) continue;
         /* A busy connection ranks behind all deadlines. */
         int64_t rank = deadline_of(server, c) + (is_busy(server, c) ? INT64_MAX / 2 : 0);
         if (rank >= lowest) continue;
@@ -387,10 +388,7 @@ static bool process_input(struct server *server, struct connection *c) {
 
 /* ---- Events ---- */
 
-/* EAGAIN and EWOULDBLOCK have the same number on most systems. */
-static bool try_later(void) {
-    return errno == EAGAIN || errno == EINTR || (EWOULDBLOCK != EAGAIN && errno == EWOULDBLOCK);
-}
+static bool try_later(void) { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR; }
 
 /* Appends what the client has sent to the input. Returns false if the connection was closed. */
 static bool receive(struct server *server, size_t i) {

@@ -22,12 +22,15 @@ static:
 # size: text, data and bss of each module on each target
 size:
 	CC='$(CC)' sh tests/boards/size.sh
-# boards: the tests of `make test` on Arm, MIPS, PowerPC, s390x, RISC-V and i386 under qemu
+# boards: the tests of `make test` on other processors under qemu
 boards:
 	CC='$(CC)' sh tests/boards/boards.sh
-# portable: other compilers and standards, and nothing but POSIX names
+# portable: other compilers, standards and C libraries, lwIP, and nothing but POSIX names
 portable:
 	CC='$(CC)' sh tests/boards/portable.sh
+# boot: emulated Arm and MIPS boards on which the server is the only program; KERNEL=build, BOOT=-m
+boot:
+	KERNEL='$(KERNEL)' sh tests/boot/boot.sh $(BOOT)
 # memory: the memory of a small board's build
 memory:
 	CC='$(CC)' sh tests/boards/memory.sh

@@ -17,6 +17,15 @@ work=build/boards
 tests=$(cd tests && echo test_*.c | sed 's/\.c//g')
 names=$(echo "$tests" | sed 's/test_//g')
 
+# qemu-sparc64 refuses to map /dev/zero, because its pages are larger than the host's. These two tests put
+# the input in front of a page that they must not touch.
+is_skipped() { # TARGET TEST
+    case "$1 $2" in
+    'sparc64 test_http' | 'sparc64 test_json') echo "$1: $2 is skipped, as qemu refuses the mapping" ;;
+    *) return 1 ;;
+    esac
+}
+
 is_live() { grep -q '"client.h"' "tests/$1.c"; }
 
 copy_sources() { # to FOLDER
@@ -31,6 +40,7 @@ write_runs() { # EMULATOR
     live=build
     if [ -n "$1" ]; then live=$top/$work/native/build; fi
     for test in $tests; do
+        if is_skipped "$name" "$test"; then continue; fi
         if is_live "$test"; then
             echo "RUNNER='$1' exec timeout 300 $live/$test"
         else
@@ -67,6 +77,7 @@ try_target() { # NAME BITS COMPILER EMULATOR FLAGS...
     copy_sources "$work/$name"
     (cd "$work/$name" && build_and_test "$bits" "$compiler" "$emulator" "$@") \
         >"$work/$name/output" 2>&1
+    grep 'is skipped, as' "$work/$name/output"
     last=$(tail -n 1 "$work/$name/output")
     case $last in
     *' passed, 0 failed') ;;

@@ -5,6 +5,8 @@
 #     only _POSIX_C_SOURCE=200809L, headers such as musl's do not declare an extension.
 #   - Every header, function and constant that they use is listed in the file `names`.
 #   - No #if tests for a system: it may only test names that the sources themselves define.
+#   - dietlibc builds them, if it is given the two constants that it lacks.
+#   - lwip.sh: they compile for a board without an operating system.
 #
 #     CC=cc sh tests/boards/portable.sh
 #
@@ -12,6 +14,7 @@
 # shellcheck disable=SC2086 # lists of modules and of flags are words
 . tests/boards/common.sh
 work=build/portable
+. tests/boards/lwip.sh
 
 # ---- Compilers and standards ----
 
@@ -33,6 +36,20 @@ try_compilers() {
             check "$compiler compiles the sources as $standard" compiles $compiler $standard
         done
     done
+}
+
+# dietlibc lacks two constants of POSIX. Its programs are static.
+builds_with_dietlibc() {
+    diet gcc -std=c99 -Os -D_POSIX_PIPE_BUF=512 -DIPV6_V6ONLY=26 -o "$work/diet" $sources \
+        2>"$work/diet.log" && SERVER=$work/diet sh tests/smoke.sh
+}
+
+try_dietlibc() {
+    if is_installed diet; then
+        check 'dietlibc builds a server that works, with two definitions' builds_with_dietlibc
+    else
+        echo 'dietlibc: skipped, as it is not installed'
+    fi
 }
 
 # ---- Names ----
@@ -111,5 +128,7 @@ export LC_ALL
 rm -rf "$work"
 mkdir -p "$work"
 try_compilers
+try_dietlibc
 check_names
+try_lwip
 report

@@ -1,11 +1,20 @@
 #!/bin/sh
-# Three servers behind HAProxy, with the configuration in examples/: 1,000 clients, each a user with
-# an address and a connection of its own, log in and are greeted through HTTPS, while HAProxy reloads
-# and starts anew, and a server is killed.
+# Three servers behind HAProxy, with the configuration in examples/, in a network namespace that has its
+# addresses and ports: 1,000 clients, each a user with an address and a connection of its own, log in and
+# are greeted through HTTPS, while HAProxy reloads and starts anew, and a server is killed. Before, the
+# limits are tried, and an attack.
 cd "$(dirname "$0")/../.." || exit 1
+if [ $# -eq 0 ] && unshare --map-root-user --net true 2>/dev/null; then
+    exec unshare --map-root-user --net sh tests/world/haproxy.sh inside
+fi
 . tests/world/world.sh
-needs haproxy curl openssl pgrep
+needs haproxy curl openssl pgrep ip unshare python3
+[ $# -eq 1 ] || {
+    skip 'HAProxy: there are no network namespaces'
+    finish
+}
 clients=1000
+site=https://127.0.0.1
 
 # ---- The clients, 50 at a time, are curl ----
 
@@ -78,21 +87,28 @@ start_servers() {
         >"$work/users"
     echo 'foo:foo' >>"$work/users"
     chmod 600 "$work/users"
-    for place in a b c; do
-        start -a 127.0.0.1 -p 0 -S -q -u "$work/users"
-        eval "port_$place=$port pid_$place=$pid"
+    start -a 10.0.0.11 -S -q -u "$work/users"
+    pid_a=$pid
+    start -a 10.0.0.12 -S -q -u "$work/users"
+    start -a 10.0.0.13 -S -q -u "$work/users"
+}
+
+# Three addresses for IPv6, two of them in one /64 network.
+add_addresses() {
+    ip link set lo up
+    for server_address in 10.0.0.11 10.0.0.12 10.0.0.13; do
+        ip address add "$server_address/24" dev lo || return
+    done
+    for client_address in fd00:0:0:1::1 fd00:0:0:1::2 fd00:0:0:2::1; do
+        ip address add "$client_address/64" dev lo nodad || return
     done
 }
 
 start_haproxy() {
-    take_port
-    site=https://127.0.0.1:$port
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
         -subj /CN=localhost -keyout "$work/key" -out "$work/certificate" 2>/dev/null
     cat "$work/certificate" "$work/key" >"$work/site.pem"
-    sed -e "s/:443 /127.0.0.1:$port /" -e "s,/etc/haproxy/site.pem,$work/site.pem," \
-        -e "s/10.0.0.11:8080/127.0.0.1:$port_a/" -e "s/10.0.0.12:8080/127.0.0.1:$port_b/" \
-        -e "s/10.0.0.13:8080/127.0.0.1:$port_c/" examples/haproxy.cfg >"$work/haproxy.cfg"
+    sed "s,/etc/haproxy/site.pem,$work/site.pem," examples/haproxy.cfg >"$work/haproxy.cfg"
     run_haproxy
 }
 
@@ -112,16 +128,67 @@ cookie_is_secure() {
 
 speaks_http2() { curl -sk --http2 -o "$work/response" -w '%{http_version}' "$site/home" | grep -x 2; }
 
-# Of 25 posts from one address, 20 are accepted.
+redirects() {
+    for place in '127.0.0.1' '[::1]'; do
+        [ "$(curl -s -m 10 -o "$work/response" -w '%{http_code} %{redirect_url}' \
+            "http://$place/home")" = "301 https://$place/home" ] || return
+    done
+}
+
+# posts ADDRESS COUNT SITE: posts from this address, and prints how many were accepted.
+posts() {
+    curl -sk -m 50 --interface "$1" -o "$work/response" -w '%{http_code}\n' -d '' "$3/logout?[1-$2]" |
+        grep -c 200
+}
+
 limits_posts() {
-    said=$(curl -sk --interface 127.2.2.2 -o "$work/response" -w '%{http_code}\n' -d '' \
-        "$site/logout?[1-25]" | sort | uniq -c | tr -s ' \n' ' ')
-    [ "$said" = ' 20 200 5 429 ' ] || { echo "$said"; return 1; }
+    accepted="$(posts 127.2.2.2 250 "$site") $(posts 127.2.2.3 10 "$site")"
+    echo "$accepted"
+    [ "$accepted" = '200 10' ]
+}
+
+limits_networks() {
+    accepted="$(posts fd00:0:0:1::1 150 'https://[::1]') $(posts fd00:0:0:1::2 150 'https://[::1]')"
+    accepted="$accepted $(posts fd00:0:0:2::1 10 'https://[::1]')"
+    echo "$accepted"
+    [ "$accepted" = '150 50 10' ]
+}
+
+# 30 pupils behind one address, at the same time: each types its password wrong three times, logs in,
+# and logs out. Everything but a failed login gets a 200.
+admits_class() {
+    awk -v work="$work" -v site="$site" 'BEGIN {
+        for (i = 1; i <= 30; i++) for (attempt = 1; attempt <= 5; attempt++) {
+            if (i + attempt > 2) print "next"
+            print "silent\ninsecure\nmax-time = 20\noutput = " work "/response"
+            print "interface = 127.2.2.4\nwrite-out = \"%{http_code}\\n\""
+            password = attempt < 4 ? "pv" : "pw"
+            printf "data = {\"username\":\"user%d\",\"password\":\"%s\"}\n", i, password
+            print "url = " site (attempt < 5 ? "/login" : "/logout")
+        }
+    }' >"$work/class.curl"
+    said=$(curl --parallel --parallel-max 30 --config "$work/class.curl" 2>/dev/null |
+        sort | uniq -c | tr -s ' \n' ' ')
+    echo "$said"
+    [ "$said" = ' 60 200 90 401 ' ]
+}
+
+resists_slow_bodies() {
+    python3 tests/world/slow.py 443 >"$work/slow" 2>&1
+    cat "$work/slow"
+    grep -q '^29 of 29 logged in' "$work/slow"
+}
+
+# A class of 30 needs 180.
+limits_connections() {
+    open=$(sed -n 's/^the attacker: .* \([0-9]*\) still open$/\1/p' "$work/slow")
+    echo "$open"
+    [ "$open" -ge 180 ] && [ "$open" -le 200 ]
 }
 
 lives_once() {
     for place in a b c; do
-        eval "visit at_$place http://127.0.0.1:\$port_$place"
+        visit "at_$place" "http://10.0.0.1$(echo $place | tr abc 123):8080"
         count right at_$place >>"$work/shares"
     done
     those right at_a >"$work/theirs"
@@ -139,17 +206,18 @@ reload() {
     visit reloaded "$site"
 }
 
+ask_home() { printf 'GET /home HTTP/1.1\r\nHost: localhost\r\n\r\n'; }
+
 # Sends a request, reloads, and sends another one on the same connection.
 keeps_connection() {
-    request='GET /home HTTP/1.1\r\nHost: localhost\r\n\r\n'
     {
-        printf "$request"
+        ask_home
         sleep 0.5
         kill -USR2 "$haproxy"
         sleep 1
-        printf "$request"
+        ask_home
         sleep 0.5
-    } | openssl s_client -quiet -connect "${site#https://}" >"$work/responses" 2>/dev/null
+    } | openssl s_client -quiet -connect 127.0.0.1:443 >"$work/responses" 2>/dev/null
     cat "$work/responses"
     [ "$(grep -o 'HTTP/1.1 401 ' "$work/responses" | grep -c .)" -eq 2 ]
 }
@@ -183,18 +251,17 @@ lost_alone() {
 
 # The killed server starts again, and all clients log in.
 return_server() {
-    "$server" -a 127.0.0.1 -p "$port_a" -S -q -u "$work/users" >"$work/said" &
+    "$server" -a 10.0.0.11 -S -q -u "$work/users" >"$work/said" &
     adopt $!
     eventually grep 'app/a is UP' "$work/haproxy.log" >/dev/null
     visit login "$site"
     visit greet_again "$site"
-    visit at_a "http://127.0.0.1:$port_a"
+    visit at_a http://10.0.0.11:8080
 }
 
 gets_share() { [ "$(count right at_a)" -gt 0 ]; }
 
-start_servers
-start_haproxy
+add_addresses && start_servers && start_haproxy || exit 1
 check 'A login through HTTPS gets a cookie marked Secure' cookie_is_secure
 check 'foo logs in, is greeted and logs out through HAProxy' greets "$site" -k
 check 'HAProxy speaks HTTP/2 to the client, HTTP/1.1 to the server' speaks_http2
@@ -202,7 +269,12 @@ check "A browser's post from a page of the site is accepted" \
     says 200 "$site/logout" -d '' -H "Origin: $site"
 check 'One from a page of another origin is refused' \
     says 403 "$site/logout" -d '' -H 'Origin: https://example.org'
+check 'Port 80 redirects to HTTPS' redirects
 check 'The posts from one address are limited' limits_posts
+check 'So are those from a /64 network of IPv6' limits_networks
+check 'A class of 30 behind one address is not refused' admits_class
+check 'While one address sends slow bodies, others log in with slow ones' resists_slow_bodies
+check 'That address can hold 180 to 200 connections' limits_connections
 visit login "$site"
 check 'Every client logs in' all_are in login
 visit greet "$site"

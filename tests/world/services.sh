@@ -54,11 +54,34 @@ halt() {
     trap 'clean_up >/dev/null 2>&1' EXIT
 }
 
+show() { $inside systemctl show --property "$1" --value server.service; }
+
 # The server has no rights beyond those that it needs.
 is_confined() {
-    main=$($inside systemctl show --property MainPID --value server.service)
+    main=$(show MainPID)
     $inside cat "/proc/$main/status" | grep -E '^(Uid|CapBnd|NoNewPrivs|Seccomp):' |
         tr '\t\n' '  ' | grep -x 'Uid: 990 990 990 990 CapBnd: 0* NoNewPrivs: 1 Seccomp: 2 '
+}
+
+# Not even in /tmp.
+writes_no_file() {
+    $inside cat "/proc/$(show MainPID)/limits" | grep '^Max file size  *0  *0 '
+}
+
+# Or systemd has given up, so the client was refused.
+has_failed_often() { [ "$(show NRestarts)" -ge 6 ] || [ -s "$work/response" ]; }
+
+# The users file comes back when systemd has started the server six times. By default, systemd gives up
+# before.
+serves_after_repair() {
+    $inside systemctl stop server.service
+    mv "$work/etc/server/users" "$work/users"
+    $inside curl -sS -m 300 http://127.0.0.1:8080/home >"$work/response" 2>&1 &
+    eventually eventually has_failed_often
+    mv "$work/users" "$work/etc/server/users"
+    wait $!
+    cat "$work/response"
+    grep '"status_code": 401' "$work/response" && eventually greets http://127.0.0.1:8080
 }
 
 # greets_after COMMAND...
@@ -69,10 +92,13 @@ under_systemd() {
     check 'systemd starts the server with the first connection' \
         eventually greets http://127.0.0.1:8080
     check 'The server has no rights beyond those that it needs' is_confined
+    check 'It may not write to files' writes_no_file
     check 'No connection is refused after it was killed' \
         greets_after $inside systemctl kill --signal=KILL server.service
     check 'No connection is refused after it was stopped' \
         greets_after $inside systemctl stop server.service
+    check 'A client that comes while the users file is missing is served after the repair' \
+        serves_after_repair
     $inside systemctl stop server.socket server.service
     halt
 }
