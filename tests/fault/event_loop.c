@@ -990,6 +990,19 @@ static void test_log(void) {
     }
 }
 
+static void test_inheriting(void) {
+    TEST("without LISTEN_FDS no socket is inherited, even if LISTEN_PID is the server") {
+        char pid[24];
+        snprintf(pid, sizeof pid, "%ld", (long)getpid());
+        setenv("LISTEN_PID", pid, 1);
+        unsetenv("LISTEN_FDS");
+        begin(1);
+        CHECK(!listener.inherited && listener.fd == FAKE_LISTENER);
+        end();
+        unsetenv("LISTEN_PID");
+    }
+}
+
 static void test_memory(void) {
     TEST("server_memory_size is what server_create allocates") {
         static const size_t sizes[] = {1, 100, 1000, 5000};
@@ -1015,6 +1028,7 @@ static void test_memory(void) {
 int main(void) {
     alarm(60);
     test_memory();
+    test_inheriting();
     test_polls();
     test_timeouts();
     test_eviction();

@@ -59,7 +59,7 @@ static time_t wall_clock;
 
 /* The system's headers have been read above, so these change only the sources. */
 #define accept(fd, address, len)          fake_accept(fd, address, len)
-#define bind(fd, address, len)            fake_other((len) > 0 ? (address) : NULL)
+#define bind(fd, address, len)            ((void)(len), fake_other(address))
 #define calloc(count, size)               fake_calloc(count, size)
 #define clock_gettime(which, to)          fake_clock_gettime(which, to)
 #define close(fd)                         fake_close(fd)
