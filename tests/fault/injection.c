@@ -1,7 +1,8 @@
 /* injection.c - stand-ins for the calls of calls.h in the server under test, by the linker's --wrap.
  *
- * Each stand-in asks struct injection whether to fail, and otherwise makes the real call. In addition, the
- * clocks can be set forward, and recv, send, read and write can be limited to a few bytes per call.
+ * Each stand-in asks struct injection whether to fail, and otherwise makes the real call. In
+ * addition, the clocks can be set forward, and recv, send, read and write can be limited to a few
+ * bytes per call.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "injection.h"

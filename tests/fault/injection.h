@@ -1,7 +1,7 @@
 /* injection.h - which calls fail in the server under test, and what the server reports.
  *
- * struct injection lies in a file that both processes map. The driver writes it before the start and while
- * the server runs; the server counts its calls in it. So a fault can be lifted at any time.
+ * struct injection lies in a file that both processes map. The driver writes it before the start and
+ * while the server runs; the server counts its calls in it. So a fault can be lifted at any time.
  */
 #ifndef INJECTION_H
 #define INJECTION_H
