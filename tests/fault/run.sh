@@ -29,7 +29,7 @@ for source in app.c server.c listen.c $modules; do $cc -c -o "$out/${source%.c}.
 nm -g $out/*.o | awk '$1 == "U" { used[$2] } $2 ~ /[TDBR]/ { ours[$3] }
     END { for (name in used) if (!(name in ours) && name !~ /^_/) print name }' >$out/calls
 
-$cc $LDFLAGS -DSECOND=$second -o $out/test_server tests/test_server.c
+$cc $LDFLAGS -DSECOND=$second -o $out/test_server tests/server/test_server.c
 $cc $LDFLAGS -DSERVER_SECOND=${second}000000LL -o $out/faults $here/faults.c $here/scenario.c
 for test in event_loop connection_table; do # they include server.c, listen.c and log.c
     $cc $LDFLAGS -I. -o $out/$test $here/$test.c route.c http.c json.c db.c sha1.c str.c

@@ -2,7 +2,7 @@
  *
  *     SERVER=./server build/load/sessions
  *
- * What needs no socket or no load, such as the timeouts, is in tests/test_db.c. It takes fifteen
+ * What needs no socket or no load, such as the timeouts, is in tests/unit/test_db.c. It takes fifteen
  * seconds, and prints a table `test | figure`.
  */
 #include "live.h"

@@ -228,7 +228,7 @@ class Tests:
             compile_source(TOP / module, self.original(module), SHORT)
             compile_source(TOP / module, self.original(module, True), SHORT, *SANITIZE)
         for name in ("server", "options"):
-            run([*CC, "-o", str(WORK / f"test_{name}"), str(TOP / f"tests/test_{name}.c")])
+            run([*CC, "-o", str(WORK / f"test_{name}"), str(TOP / f"tests/server/test_{name}.c")])
         sources = [str(TOP / "tests/fault" / name) for name in ("faults.c", "scenario.c")]
         run([*CC, LONG, "-o", str(WORK / "faults"), *sources])
         self.once = threading.Lock()
@@ -277,7 +277,7 @@ class Tests:
         flags = SANITIZE if name.endswith("+") else []
         objects = self.objects(source, folder, name.endswith("+"))
         name = name.rstrip("+")
-        test = f"tests/test_{name}.c"
+        test = f"tests/unit/test_{name}.c"
         linked = [path for module, path in objects.items() if module not in ("app.c", "server.c")]
         if name in ("server", "options"):
             run([*CC, *flags, "-o", str(folder / "server"), *objects.values()])

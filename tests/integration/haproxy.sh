@@ -5,9 +5,9 @@
 # limits are tried, and an attack.
 cd "$(dirname "$0")/../.." || exit 1
 if [ $# -eq 0 ] && unshare --map-root-user --net true 2>/dev/null; then
-    exec unshare --map-root-user --net sh tests/world/haproxy.sh inside
+    exec unshare --map-root-user --net sh tests/integration/haproxy.sh inside
 fi
-. tests/world/world.sh
+. tests/integration/world.sh
 needs haproxy curl openssl pgrep ip unshare python3
 [ $# -eq 1 ] || {
     skip 'HAProxy: there are no network namespaces'
@@ -174,7 +174,7 @@ admits_class() {
 }
 
 resists_slow_bodies() {
-    python3 tests/world/slow.py 443 >"$work/slow" 2>&1
+    python3 tests/integration/slow.py 443 >"$work/slow" 2>&1
     cat "$work/slow"
     grep -q '^29 of 29 logged in' "$work/slow"
 }

@@ -3,7 +3,7 @@
 # the script draws. A block of commands that begins with `# run` is run, in a world of its own in which it
 # may install: namespaces with copies of /etc, /usr/local and the sources. That needs root.
 cd "$(dirname "$0")/../.." || exit 1
-. tests/world/world.sh
+. tests/integration/world.sh
 needs curl unshare ip python3
 
 # Writes the blocks of a document that are to be run, one to a file: $work/blocks/NUMBER.sh. A step of
@@ -85,7 +85,7 @@ blocks_of() {
 # server is process 1. The runtime adds /dev.
 # shellcheck disable=SC2016
 image_works() {
-    CC=${CC:-cc} sh tests/boards/static.sh || return
+    CC=${CC:-cc} sh tests/cross/static.sh || return
     mkdir -p "$work/image/dev"
     cp "$(awk '$1 == "COPY" { print $2 }' examples/Dockerfile)" \
         "$work/image$(awk '$1 == "COPY" { print $3 }' examples/Dockerfile)"

@@ -4,12 +4,12 @@
 # are measured here as well, the heap by heap.c while the server starts, serves and stops. Stack and C
 # library come in addition.
 #
-#     CC=cc sh tests/boards/memory.sh
+#     CC=cc sh tests/cross/memory.sh
 #
 # It is measured natively, and with 32 bits if arm's compiler and emulator are installed. The limit is
 # for 32 bits.
 # shellcheck disable=SC2086 # lists of modules and of flags are words
-. tests/boards/common.sh
+. tests/cross/common.sh
 . tests/server.sh
 work=build/memory
 options='-c 4 -s 4'
@@ -24,7 +24,7 @@ build() { # COMPILER
     done
     (cd "$work" && size ./*.o) | awk '{ sum += $2 + $3 } END { print sum }' >"$work/static"
     nm -S -t d "$work/app.o" | awk '$4 == "access_log" { print $2 + 0 }' >"$work/log"
-    "$1" -std=c99 -O2 $wrap -o "$work/server" "$work"/*.o tests/boards/heap.c
+    "$1" -std=c99 -O2 $wrap -o "$work/server" "$work"/*.o tests/cross/heap.c
 }
 
 # Starts the server, requests a page if curl is installed, and stops the server.

@@ -2,7 +2,7 @@
 # The files in examples/ with the programs they are for: systemd and BusyBox's init, each as process 1
 # of namespaces that unshare(1) creates, which needs root. Nothing outside is changed.
 cd "$(dirname "$0")/../.." || exit 1
-. tests/world/world.sh
+. tests/integration/world.sh
 
 # The files that process 1 sees instead of the machine's own: /etc with the units, the line of
 # inittab and the users, and /usr/local with the server.

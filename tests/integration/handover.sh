@@ -1,7 +1,7 @@
 #!/bin/sh
 # Socket activation: a supervisor (handover.c) listens, and the server inherits its socket.
 cd "$(dirname "$0")/../.." || exit 1
-. tests/world/world.sh
+. tests/integration/world.sh
 needs curl cc
 
 supervise() {
@@ -32,7 +32,7 @@ refuses() {
     [ "$(echo "$said" | grep -c '^server: cannot ')" -eq 1 ]
 }
 
-"${CC:-cc}" -o "$work/handover" tests/world/handover.c || exit 1
+"${CC:-cc}" -o "$work/handover" tests/integration/handover.c || exit 1
 supervise -
 check 'An inherited port is served, whatever -p is' greets "http://127.0.0.1:$place"
 check 'The port in "Serving on" is the inherited one' adopts_port

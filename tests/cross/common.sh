@@ -26,7 +26,7 @@ report() {
 is_installed() { command -v "$1" >/dev/null 2>&1; }
 
 # Prints the rows of the table of targets.
-targets() { grep -v '^#' tests/boards/targets; }
+targets() { grep -v '^#' tests/cross/targets; }
 
 # Prints the path of an emulator. Some systems call qemu-arm qemu-arm-static.
 find_emulator() {

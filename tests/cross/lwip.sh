@@ -34,7 +34,7 @@ runs_over_lwip() {
     compile_for_lwip "$work/lwip" ${CC:-cc} -D_GNU_SOURCE &&
         ${CC:-cc} $lwip_flags -Dmain=app_main -c -o "$work/lwip/app.o" app.c &&
         ${CC:-cc} $lwip_flags -D_GNU_SOURCE -isystem $lwip_headers -o "$work/lwip/smoke" \
-            tests/boards/lwip.c "$work"/lwip/*.o -llwip -lpthread &&
+            tests/cross/lwip.c "$work"/lwip/*.o -llwip -lpthread &&
         "$work/lwip/smoke" >"$work/lwip/output" && return
     cat "$work/lwip/output"
     return 1

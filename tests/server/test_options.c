@@ -3,7 +3,7 @@
  *
  * It starts $SERVER many times; see client.h. Its responses are tested by test_server.c.
  */
-#include "client.h"
+#include "tests/client.h"
 
 #include <termios.h>
 

@@ -4,7 +4,7 @@
  * It starts $SERVER and talks to it; see client.h. If ONE_BYTE is set, that server moves one byte in
  * each call. Its options, and the sockets it can listen on, are tested by test_options.c.
  */
-#include "client.h"
+#include "tests/client.h"
 
 /* A login whose body follows after a 100 (Continue). */
 #define EXPECTING_LOGIN                                                                            \

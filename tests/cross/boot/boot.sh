@@ -1,7 +1,7 @@
 #!/bin/sh
 # boot.sh - boots emulated boards on which the server is the only program, with Debian's kernels.
 #
-#     KERNEL=build sh tests/boot/boot.sh [-m] [BOARD...]
+#     KERNEL=build sh tests/cross/boot/boot.sh [-m] [BOARD...]
 #
 # The table `boards` lists them. Each board boots four times:
 #
@@ -20,7 +20,7 @@
 # board whose compiler or emulator is not installed is reported and skipped. build/boot/BOARD/console is
 # what the board wrote last.
 # shellcheck disable=SC2086 # lists of modules and of flags are words
-. tests/boards/common.sh
+. tests/cross/common.sh
 top=$PWD/build/boot
 options='-p 80 -c 16 -s 32'
 qemu=
@@ -106,7 +106,7 @@ make_archives() { # MODULE...
 
 build() { # MODULE...
     compile server -DHTTP_BUFFER_SIZE=2048 $sources || return
-    compile init tests/boot/init.c || return
+    compile init tests/cross/boot/init.c || return
     make_archives "$@"
 }
 
@@ -268,7 +268,7 @@ boot_alone() {
 # The kernel configures the network, and the server is the only program.
 boot_small() {
     kernel=small name="$name, a small kernel" ram=12
-    if ! sh tests/boot/kernel.sh "$top/kernel" "$work/small.cpio"; then
+    if ! sh tests/cross/boot/kernel.sh "$top/kernel" "$work/small.cpio"; then
         check "$name is built" false
         return
     fi
@@ -304,7 +304,7 @@ test_board() { # NAME ARCHITECTURE COMPILER EMULATOR MACHINE CONSOLE CARD RAM KE
 
 fetch() {
     [ -f "$top/$architecture/fetched" ] && return
-    sh tests/boot/fetch.sh "$architecture" "$top/$architecture" "$kernel" musl-dev || return
+    sh tests/cross/boot/fetch.sh "$architecture" "$top/$architecture" "$kernel" musl-dev || return
     : >"$top/$architecture/fetched"
 }
 
@@ -315,7 +315,7 @@ if [ "${1-}" = -m ]; then
 fi
 wanted=$*
 mkdir -p "$top"
-grep -v '^#' tests/boot/boards >"$top/rows"
+grep -v '^#' tests/cross/boot/boards >"$top/rows"
 while read -r row <&6; do
     [ -z "$wanted" ] || case " $wanted " in *" ${row%% *} "*) ;; *) continue ;; esac
     test_board $row

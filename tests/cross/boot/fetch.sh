@@ -1,7 +1,7 @@
 #!/bin/sh
 # fetch.sh - fetches Debian packages of another architecture and unpacks them.
 #
-#     sh tests/boot/fetch.sh ARCHITECTURE FOLDER PACKAGE...
+#     sh tests/cross/boot/fetch.sh ARCHITECTURE FOLDER PACKAGE...
 #
 # apt keeps its lists and its state in FOLDER, so the machine learns nothing of the architecture, and
 # no rights are needed. In place of a package that is empty and depends on the current version, as

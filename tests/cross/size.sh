@@ -3,11 +3,11 @@
 # as size(1) prints them (text is machine code and constants), native and for each installed cross
 # compiler of the table `targets`. The C library is not included; static.sh shows what it adds.
 #
-#     CC=cc sh tests/boards/size.sh
+#     CC=cc sh tests/cross/size.sh
 #
 # The text of all modules together has a limit for a board with 32-bit Arm in Thumb code.
 # shellcheck disable=SC2086 # lists of modules and of flags are words
-. tests/boards/common.sh
+. tests/cross/common.sh
 max_arm_text=25088
 work=build/size
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # boards.sh - builds the server for each target in the table `targets` and runs its tests.
 #
-#     sh tests/boards/boards.sh [TARGET...]
+#     sh tests/cross/boards.sh [TARGET...]
 #
 # The unit tests run as programs of the target, under an emulator if it is another machine. The live
 # tests, which include client.h, are then native programs that start the target's server with RUNNER.
@@ -11,10 +11,12 @@
 # Prints one line for each target. A target whose compiler or emulator is not installed is reported
 # and skipped. Two targets are tested at a time.
 # shellcheck disable=SC2086 # lists of tests and of flags are words
-. tests/boards/common.sh
+. tests/cross/common.sh
 top=$PWD
 work=build/boards
-tests=$(cd tests && echo test_*.c | sed 's/\.c//g')
+unit_tests=$(cd tests/unit && echo test_*.c | sed 's/\.c//g')
+live_tests=$(cd tests/server && echo test_*.c | sed 's/\.c//g')
+tests="$unit_tests $live_tests"
 names=$(echo "$tests" | sed 's/test_//g')
 
 # qemu-sparc64 refuses to map /dev/zero, because its pages are larger than the host's. These two tests put
@@ -26,7 +28,7 @@ is_skipped() { # TARGET TEST
     esac
 }
 
-is_live() { grep -q '"client.h"' "tests/$1.c"; }
+is_live() { [ -f "tests/server/$1.c" ]; }
 
 copy_sources() { # to FOLDER
     rm -rf "$1"

@@ -8,13 +8,13 @@
 #   - dietlibc builds them, if it is given the two constants that it lacks.
 #   - lwip.sh: they compile for a board without an operating system.
 #
-#     CC=cc sh tests/boards/portable.sh
+#     CC=cc sh tests/cross/portable.sh
 #
 # A compiler that is not installed is reported and skipped.
 # shellcheck disable=SC2086 # lists of modules and of flags are words
-. tests/boards/common.sh
+. tests/cross/common.sh
 work=build/portable
-. tests/boards/lwip.sh
+. tests/cross/lwip.sh
 
 # ---- Compilers and standards ----
 
@@ -41,7 +41,7 @@ try_compilers() {
 # dietlibc lacks two constants of POSIX. Its programs are static.
 builds_with_dietlibc() {
     diet gcc -std=c99 -Os -D_POSIX_PIPE_BUF=512 -DIPV6_V6ONLY=26 -o "$work/diet" $sources \
-        2>"$work/diet.log" && SERVER=$work/diet sh tests/smoke.sh
+        2>"$work/diet.log" && SERVER=$work/diet sh tests/server/smoke.sh
 }
 
 try_dietlibc() {
@@ -55,7 +55,7 @@ try_dietlibc() {
 # ---- Names ----
 
 listed() { # KIND...
-    for kind; do sed -n "s/^$kind //p" tests/boards/names; done | tr -s ' ' '\n' | sort -u
+    for kind; do sed -n "s/^$kind //p" tests/cross/names; done | tr -s ' ' '\n' | sort -u
 }
 
 # Succeeds if every line of the second list is in the first; otherwise prints those that are not. Both

@@ -2,7 +2,7 @@
 # Real clients: each logs in, is greeted, logs out and is not greeted any more. A function runs one
 # client and prints the responses; the table shows which steps worked.
 cd "$(dirname "$0")/../.." || exit 1
-. tests/world/world.sh
+. tests/integration/world.sh
 needs curl
 login='{"username": "foo", "password": "foo"}'
 

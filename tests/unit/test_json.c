@@ -2,7 +2,7 @@
  *
  * A rule is a section of RFC 8259, unless it names another document. Every text ends directly in
  * front of a page that must not be accessed, so a read beyond its end crashes the program. Public
- * test suites are read by tests/suites.c.
+ * test suites are read by tests/tools/suites.c.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "json.h"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Finds out which lines and branches of the sources, str.h included, the tests execute. From the top:
 #
-#     sh tests/coverage.sh
+#     sh tests/tools/coverage.sh
 #
 # The sources are copied to build/coverage and built there for gcov, without optimization. Then the
 # tests of `make test` and the faults run. A source is part of several programs: it is enough if one of

@@ -2,7 +2,7 @@
 # Runs the lines that the README shows for scripts, with several shells: twice in the same folder, at
 # first with the options -e and -u.
 cd "$(dirname "$0")/../.." || exit 1
-. tests/world/world.sh
+. tests/integration/world.sh
 needs curl
 job="$work/job"
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # `make install`, `make uninstall` and the manual page.
 cd "$(dirname "$0")/../.." || exit 1
-. tests/world/world.sh
+. tests/integration/world.sh
 root="$work/a root"
 
 files() { (cd "$root" && find . -type f -o -type l | sort); }

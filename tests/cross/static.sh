@@ -3,11 +3,11 @@
 # system with this instruction set. It is built with musl's compiler if that is installed, because its
 # C library is by far the smallest, otherwise with CC.
 #
-#     CC=cc CPPFLAGS=-DHTTP_BUFFER_SIZE=2048 sh tests/boards/static.sh
+#     CC=cc CPPFLAGS=-DHTTP_BUFFER_SIZE=2048 sh tests/cross/static.sh
 #
 # The file is build/server-static.
 # shellcheck disable=SC2086 # lists of sources and of flags are words
-. tests/boards/common.sh
+. tests/cross/common.sh
 file=build/server-static
 max=90112
 

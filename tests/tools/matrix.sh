@@ -1,7 +1,7 @@
 #!/bin/sh
 # The matrix: runs `make test` with other compilers, optimizations and sanitizers.
 #
-#     sh tests/matrix.sh [ROW]
+#     sh tests/tools/matrix.sh [ROW]
 #
 # Each row is built from a copy of the sources in build/matrix, with warnings as errors, and prints
 # one line. A row whose compiler or sanitizer is not installed is reported and skipped. ROW selects the

@@ -4,9 +4,9 @@
 # files and its port 80 are not touched.
 cd "$(dirname "$0")/../.." || exit 1
 if [ $# -eq 0 ] && unshare --mount --net --pid --fork true 2>/dev/null; then
-    exec unshare --mount --net --pid --fork --kill-child --mount-proc sh tests/world/nginx.sh inside
+    exec unshare --mount --net --pid --fork --kill-child --mount-proc sh tests/integration/nginx.sh inside
 fi
-. tests/world/world.sh
+. tests/integration/world.sh
 needs nginx curl ip sg unshare
 [ $# -eq 1 ] || {
     skip 'nginx: only root may make namespaces'
