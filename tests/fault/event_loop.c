@@ -982,6 +982,17 @@ static void test_log(void) {
         for (int i = 0; i < 2000; i++) log_statement(&access_log, STR("SELECT"), STR("parameter"));
         CHECK(access_log.dropped > 0);
     }
+    TEST("a quiet log has no lines about requests and connections, but statements") {
+        start_log();
+        access_log.quiet = true;
+        log_bytes(1, 'x');
+        log_closed(&access_log, "client", "reason");
+        log_flush(&access_log);
+        CHECK(log_len == 0);
+        log_statement(&access_log, STR("SELECT"), STR("parameter"));
+        log_flush(&access_log);
+        CHECK_STR(log_text, "SELECT  ['parameter']\n");
+    }
     TEST("a rejected request is logged with its first line; empty lines before it are dropped") {
         begin(10);
         connect_and_send("POST / HTTP/1.1\r\nHost: a\r\n\r\n\r\n\r\nX\n");
