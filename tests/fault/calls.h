@@ -51,7 +51,7 @@ OWN(fcntl, EITHER, EBADF, EINVAL, EPERM)
 OWN(open, EITHER, EACCES, EINTR, EIO, ELOOP, EMFILE, ENAMETOOLONG, ENFILE, ENOENT, ENOMEM, ENOTDIR,
     ENXIO, EOVERFLOW)
 OWN(poll, GOES_ON, EAGAIN, EINTR, EINVAL, ENOMEM)
-CALL(int, fstat, (int fd, struct stat *to), (fd, to), -1, REFUSES, EBADF, EIO, EOVERFLOW)
+OWN(fstat, REFUSES, EBADF, EIO, EOVERFLOW)
 CALL(int, isatty, (int fd), (fd), 0, GOES_ON, EBADF, ENOTTY)
 CALL(int, lstat, (const char *path, struct stat *to), (path, to), -1, EITHER, EACCES, EIO, ELOOP,
      ENAMETOOLONG, ENOENT, ENOTDIR, EOVERFLOW)

@@ -5,8 +5,8 @@
  */
 #include "../../server.c"
 
-#include "invariants.h"
 #include "injection.h"
+#include "invariants.h"
 
 #include <sys/stat.h>
 

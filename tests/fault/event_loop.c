@@ -982,11 +982,35 @@ static void test_log(void) {
         for (int i = 0; i < 2000; i++) log_statement(&access_log, STR("SELECT"), STR("parameter"));
         CHECK(access_log.dropped > 0);
     }
+    TEST("a quiet log has no lines about requests and connections, but statements") {
+        start_log();
+        access_log.quiet = true;
+        log_bytes(1, 'x');
+        log_closed(&access_log, "client", "reason");
+        log_flush(&access_log);
+        CHECK(log_len == 0);
+        log_statement(&access_log, STR("SELECT"), STR("parameter"));
+        log_flush(&access_log);
+        CHECK_STR(log_text, "SELECT  ['parameter']\n");
+    }
     TEST("a rejected request is logged with its first line; empty lines before it are dropped") {
         begin(10);
         connect_and_send("POST / HTTP/1.1\r\nHost: a\r\n\r\n\r\n\r\nX\n");
         CHECK(is_logged("] \"X\" 400 "));
         end();
+    }
+}
+
+static void test_inheriting(void) {
+    TEST("without LISTEN_FDS no socket is inherited, even if LISTEN_PID is the server") {
+        char pid[24];
+        snprintf(pid, sizeof pid, "%ld", (long)getpid());
+        setenv("LISTEN_PID", pid, 1);
+        unsetenv("LISTEN_FDS");
+        begin(1);
+        CHECK(!listener.inherited && listener.fd == FAKE_LISTENER);
+        end();
+        unsetenv("LISTEN_PID");
     }
 }
 
@@ -1015,6 +1039,7 @@ static void test_memory(void) {
 int main(void) {
     alarm(60);
     test_memory();
+    test_inheriting();
     test_polls();
     test_timeouts();
     test_eviction();

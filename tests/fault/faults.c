@@ -21,33 +21,17 @@
  * Most of the time is spent waiting. So several workers share the jobs, each with a server, an
  * injection and a socket of its own.
  */
-#define _XOPEN_SOURCE 700 /* POSIX.1-2008, and its terminals */
 #include "scenario.h"
 
 #include "../../log.h"
-#include "../test.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 #define SERVER     "build/fault/server"
 #define USERS      "build/fault/users"
 #define ROWS_FILE  "build/fault/rows"
 #define CALLS_FILE "build/fault/calls" /* the names that the sources leave to libc, from run.sh */
-#define MAX_WAIT   5000                /* ms for what must happen */
+#define LONG_WAIT  5000                /* ms for what must happen */
 #define SHORT_WAIT 20                  /* ms for what may not happen */
 #define WORKERS    6
 
@@ -83,8 +67,6 @@ static int status;                                 /* exit status of the latest 
 static int out_pipe[2], err_pipe[2];               /* its standard output and error */
 static char stdout_text[4096], stderr_text[65536]; /* what it wrote there */
 static char injection_file[64], socket_file[64];
-
-static void pause_ms(long ms) { nanosleep(&(struct timespec){0, ms * 1000000}, NULL); }
 
 /* Nothing fails. */
 static void clear_injection(void) { *injection = (struct injection){.first = 1, .every = 1}; }
@@ -123,6 +105,7 @@ static void become_server(const char *const arguments[], const struct extras *ex
     }
     if (extras->descriptors)
         setrlimit(RLIMIT_NOFILE, &(struct rlimit){extras->descriptors / 2, extras->descriptors});
+    signal(SIGPIPE, SIG_DFL);
     execv(SERVER, (char *const *)(size_t)arguments);
     _exit(127);
 }
@@ -145,7 +128,7 @@ static bool has_ended(void) {
 
 /* Kills the server if it does not end. */
 static void await_end(void) {
-    for (int ms = 0; ms < MAX_WAIT; ms++) {
+    for (int ms = 0; ms < LONG_WAIT; ms++) {
         if (has_ended()) return;
         pause_ms(1);
     }
@@ -153,17 +136,11 @@ static void await_end(void) {
     while (!has_ended()) pause_ms(1);
 }
 
-static void open_terminal(int ends[2]) {
-    ends[0] = posix_openpt(O_RDWR | O_NOCTTY);
-    if (ends[0] < 0 || grantpt(ends[0]) < 0 || unlockpt(ends[0]) < 0) exit(2);
-    ends[1] = open(ptsname(ends[0]), O_RDWR | O_NOCTTY);
-}
-
 /* Returns whether the server serves. If it does not, it has ended. */
-static bool start(const char *const arguments[], struct extras extras) {
-    max_wait = MAX_WAIT;
+static bool start_server(const char *const arguments[], struct extras extras) {
+    max_wait = LONG_WAIT;
     if (pipe(out_pipe) < 0 || (!extras.terminal && pipe(err_pipe) < 0)) exit(2);
-    if (extras.terminal) open_terminal(err_pipe);
+    if (extras.terminal) err_pipe[0] = open_pty(&err_pipe[1]);
     int ends[] = {out_pipe[0], out_pipe[1], err_pipe[0], err_pipe[1]};
     for (int i = 0; i < 4; i++) fcntl(ends[i], F_SETFD, FD_CLOEXEC);
     server = fork();
@@ -172,7 +149,7 @@ static bool start(const char *const arguments[], struct extras extras) {
     close(err_pipe[1]);
     for (int tries = 0; injection->phase == STARTING; tries++) {
         if (has_ended()) return false;
-        if (tries == 10 * MAX_WAIT) kill(server, SIGKILL);
+        if (tries == 10 * LONG_WAIT) kill(server, SIGKILL);
         nanosleep(&(struct timespec){0, 100000}, NULL);
     }
     return true;
@@ -183,10 +160,8 @@ static bool start(const char *const arguments[], struct extras extras) {
 static char fault[160]; /* the one that is tried now */
 
 static void expect(bool holds, const char *what) {
-    char text[1024];
-    if (holds) return;
-    snprintf(text, sizeof text, "%s: %s", fault, what);
-    CHECK_CASE(false, text);
+    CASE(fault);
+    test_check(holds, what, __FILE__, __LINE__);
 }
 
 static void expect_stdout(bool needs_done) {
@@ -291,10 +266,11 @@ static size_t way;
 
 static bool start_this_way(void) {
     leave_socket();
-    return start(ways[way],
-                 (struct extras){.listener = way == INHERIT ? listener : 0,
-                                 .terminal = way == TERMINAL,
-                                 .descriptors = 2000}); /* enough, once the soft limit is raised */
+    return start_server(
+        ways[way],
+        (struct extras){.listener = way == INHERIT ? listener : 0,
+                        .terminal = way == TERMINAL,
+                        .descriptors = 2000}); /* enough, once the soft limit is raised */
 }
 
 static void inject(const struct row *row, int error, enum phase phase, int first, int last) {
@@ -332,11 +308,11 @@ static bool fail_message(struct row *row, int error, int first, int last) {
     static const char *const no_users[] = {"server", "-u", "build/fault/none", NULL};
     static const char *const no_number[] = {"server", "-p", "none", NULL};
     inject(row, error, STARTING, first, last);
-    expect(!start(no_users, (struct extras){0}) && status == 1, "exit status 1");
+    expect(!start_server(no_users, (struct extras){0}) && status == 1, "exit status 1");
     bool hit = has_hit(row);
     expect(hit == !stderr_text[0], "the message is all that is lost");
     inject(row, error, STARTING, first, last);
-    expect(!start(no_number, (struct extras){0}) && status == 2, "exit status 2");
+    expect(!start_server(no_number, (struct extras){0}) && status == 2, "exit status 2");
     row->tried += hit;
     return hit;
 }
@@ -366,14 +342,14 @@ static bool fail_serving(struct row *row, int error, int first, int last) {
     char failed[512];
     bool once = last == first;
     inject(row, error, SERVING, first, last);
-    if (!start(usual, (struct extras){0})) return false;
-    max_wait = once ? MAX_WAIT : SHORT_WAIT;
+    if (!start_server(usual, (struct extras){0})) return false;
+    max_wait = once ? LONG_WAIT : SHORT_WAIT;
     int lost = run_scenario(!once, failed, sizeof failed);
     bool hit = has_hit(row);
     if (once) expect(lost <= !is_harmless(error), failed);
     if (!once && first == 1 && !is_harmless(error)) expect_calm();
     injection->last = 0;
-    max_wait = MAX_WAIT;
+    max_wait = LONG_WAIT;
     expect(is_served(), "a client is served after the fault");
     stop_server();
     expect_stdout(true);
@@ -389,21 +365,21 @@ static bool fail_stopping(struct row *row, int error, int first, int last) {
     bool has_path = row == &rows[CALL_unlink]; /* its socket file is removed */
     struct client idle, partial, waiting[2];
     inject(row, error, STOPPING, first, last);
-    if (!start(has_path ? at_path : usual, (struct extras){0})) return false;
-    idle = dial(), partial = dial();
+    if (!start_server(has_path ? at_path : usual, (struct extras){0})) return false;
+    idle = connect_client(), partial = connect_client();
     expect(send_text(&partial, "GET /") && is_served(), "a client is served before the stop");
     kill(server, SIGSTOP);
     waitpid(server, NULL, WUNTRACED);
     if (!once) max_wait = SHORT_WAIT;
     for (int i = 0; i < 2; i++) {
-        waiting[i] = dial();
+        waiting[i] = connect_client();
         send_text(&waiting[i], "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     }
     injection->phase = STOPPING;
     kill(server, SIGTERM);
     kill(server, SIGCONT);
-    int lost = !read_response(&waiting[0], 404) + !read_response(&waiting[1], 404);
-    lost += !(send_text(&partial, " HTTP/1.1\r\nHost: a\r\n\r\n") && read_response(&partial, 404));
+    int lost = !read_status(&waiting[0], 404) + !read_status(&waiting[1], 404);
+    lost += !(send_text(&partial, " HTTP/1.1\r\nHost: a\r\n\r\n") && read_status(&partial, 404));
     lost += !is_closed(&idle);
     if (!once) injection->clock_shift = 1000000000; /* for what can never finish */
     bool hit = has_hit(row);
@@ -525,7 +501,7 @@ static void check_rows(const char *only) {
 static void expect_all_steps(const char *name) {
     char failed[512];
     snprintf(fault, sizeof fault, "%s", name);
-    if (!start(usual, (struct extras){0})) {
+    if (!start_server(usual, (struct extras){0})) {
         expect(false, stderr_text);
         return;
     }
@@ -568,7 +544,7 @@ static void test_many_faults(void) {
 /* Returns whether the session exists after so many seconds. */
 static bool exists_after(const char *session, long long seconds) {
     injection->clock_shift = seconds * SECOND_NS;
-    struct client c = dial();
+    struct client c = connect_client();
     bool exists = ask_as(&c, session, "GET /home", 200);
     hang_up(&c);
     return exists;
@@ -578,15 +554,15 @@ static void test_sessions(void) {
     char idle[41], busy[41];
     TEST("a session ends 1800 seconds after its last use, and 28800 seconds after its start") {
         clear_injection();
-        CHECK(start(usual, (struct extras){0}));
-        struct client c = dial();
-        CHECK(log_in(&c, idle) && log_in(&c, busy));
+        CHECK(start_server(usual, (struct extras){0}));
+        struct client c = connect_client();
+        CHECK(begin_session(&c, idle) && begin_session(&c, busy));
         hang_up(&c);
         for (int i = 1; i < 17; i++) CHECK(exists_after(busy, i * 1799));
         CHECK(exists_after(busy, 28799) && !exists_after(busy, 28800));
         injection->clock_shift = 30000 * SECOND_NS;
-        c = dial();
-        CHECK(log_in(&c, idle) && log_in(&c, busy));
+        c = connect_client();
+        CHECK(begin_session(&c, idle) && begin_session(&c, busy));
         hang_up(&c);
         CHECK(exists_after(busy, 31799) && !exists_after(idle, 31800) && exists_after(busy, 31800));
         stop_server();
@@ -600,8 +576,8 @@ static void test_descriptors(void) {
     const size_t count = sizeof many / sizeof *many;
     TEST("a server that is out of descriptors evicts for a new connection, and does not spin") {
         clear_injection(); /* 2 are left, for the 4 connections that the limit promises */
-        start(usual, (struct extras){.descriptors = 20, .inherited = 12});
-        for (size_t i = 0; i < count; i++) many[i] = dial();
+        start_server(usual, (struct extras){.descriptors = 20, .inherited = 12});
+        for (size_t i = 0; i < count; i++) many[i] = connect_client();
         expect_calm();
         CHECK(is_closed(&many[0]) && ask_as(&many[count - 1], "", "GET /", 404) && is_served());
         for (size_t i = 0; i < count; i++) hang_up(&many[i]);
@@ -616,8 +592,8 @@ static void test_limits(void) {
         static const int limits[] = {40, 20, 16};
         for (int i = 0; i < 3; i++) {
             clear_injection();
-            start(usual, (struct extras){.descriptors = (rlim_t)limits[i]});
-            struct client first = dial();
+            start_server(usual, (struct extras){.descriptors = (rlim_t)limits[i]});
+            struct client first = connect_client();
             struct pollfd evicted = {first.fd, POLLIN, 0};
             CHECK(is_served() && is_served());
             CHECK(poll(&evicted, 1, 0) == (limits[i] == 16));
@@ -636,10 +612,10 @@ static void test_memory(void) {
     same[9] = NULL; /* without -h */
     TEST("-h prints the memory that the start takes") {
         clear_injection();
-        CHECK(!start(large, (struct extras){0}) && status == 0);
+        CHECK(!start_server(large, (struct extras){0}) && status == 0);
         const char *at = strstr(stdout_text, "before -h: ");
         size_t printed = at ? (size_t)atol(at + strlen("before -h: ")) : 0;
-        CHECK(start(same, (struct extras){0}));
+        CHECK(start_server(same, (struct extras){0}));
         stop_server();
         size_t taken = injection->heap + sizeof(struct log);
         if (injection->heap > 0) CHECK(taken > printed && taken < printed + 16384);
@@ -651,15 +627,21 @@ static void test_entropy(void) {
         for (size_t shortfall = 1; shortfall <= 32; shortfall += 31) {
             clear_injection();
             injection->read_shortfall = shortfall; /* of 32 */
-            CHECK(!start(usual, (struct extras){0}));
+            CHECK(!start_server(usual, (struct extras){0}));
             expect_cause(&rows[CALL_read], EIO);
         }
+    }
+    TEST("a random source that is not a device is refused at the start") {
+        clear_injection();
+        injection->only_files = true;
+        CHECK(!start_server(usual, (struct extras){0}) && status == 1);
+        CHECK_STR(stderr_text, "server: cannot read /dev/urandom: it is not a device\n");
     }
     TEST("a users file that ends early is reported at the start") {
         clear_injection();
         injection->first = 2; /* the first read is that of the random source */
         injection->read_shortfall = 1;
-        CHECK(!start(ways[USERS_FILE], (struct extras){0}) && status == 1);
+        CHECK(!start_server(ways[USERS_FILE], (struct extras){0}) && status == 1);
         CHECK(strcmp(stderr_text, "server: cannot read " USERS ": it ended early\n") == 0);
     }
 }
@@ -687,7 +669,7 @@ static void test_crowded_socket(void) {
         static const char *const at_socket[] = {"server", "-a", socket_file, NULL};
         clear_injection();
         leave_crowded_socket(fds);
-        CHECK(!start(at_socket, (struct extras){0}) && status == 1);
+        CHECK(!start_server(at_socket, (struct extras){0}) && status == 1);
         for (int i = 0; i < 8; i++) close(fds[i]);
         if (server) stop_server();
     }
@@ -722,6 +704,7 @@ static int run_with_one_byte(char **command) {
 
 int main(int argc, char **argv) {
     const char *only = argc > 1 ? argv[1] : NULL;
+    signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_DFL); /* under nohup it is ignored, and the server would leave it so */
     open_injection(0);
     if (argc > 2 && strcmp(only, "-1") == 0) return run_with_one_byte(argv + 2);

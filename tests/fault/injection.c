@@ -1,7 +1,8 @@
 /* injection.c - stand-ins for the calls of calls.h in the server under test, by the linker's --wrap.
  *
- * Each stand-in asks struct injection whether to fail, and otherwise makes the real call. In addition, the
- * clocks can be set forward, and recv, send, read and write can be limited to a few bytes per call.
+ * Each stand-in asks struct injection whether to fail, and otherwise makes the real call. In
+ * addition, the clocks can be set forward, and recv, send, read and write can be limited to a few
+ * bytes per call.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "injection.h"
@@ -48,7 +49,8 @@ static bool fails(enum call call) {
     struct injection *injection = the_injection();
     int n = ++injection->calls[injection->phase][call];
     if (over || !injection->fails[call] || !injection->at[injection->phase]) return false;
-    if (n < injection->first || n > injection->last || (n - injection->first) % injection->every) return false;
+    if (n < injection->first || n > injection->last || (n - injection->first) % injection->every)
+        return false;
     injection->injected[call]++;
     errno = injection->error;
     return true;
@@ -100,6 +102,14 @@ int __wrap_fcntl(int fd, int command, ...) {
     va_end(list);
     if (command != F_SETFL) return __real_fcntl(fd, command, lock);
     return fails(CALL_fcntl) ? -1 : __real_fcntl(fd, command, flags);
+}
+
+int __real_fstat(int fd, struct stat *to);
+int __wrap_fstat(int fd, struct stat *to);
+int __wrap_fstat(int fd, struct stat *to) {
+    int result = fails(CALL_fstat) ? -1 : __real_fstat(fd, to);
+    if (result == 0 && the_injection()->only_files) to->st_mode = S_IFREG | 0600;
+    return result;
 }
 
 int __wrap_open(const char *path, int flags, ...);

@@ -1,7 +1,7 @@
 /* injection.h - which calls fail in the server under test, and what the server reports.
  *
- * struct injection lies in a file that both processes map. The driver writes it before the start and while
- * the server runs; the server counts its calls in it. So a fault can be lifted at any time.
+ * struct injection lies in a file that both processes map. The driver writes it before the start and
+ * while the server runs; the server counts its calls in it. So a fault can be lifted at any time.
  */
 #ifndef INJECTION_H
 #define INJECTION_H
@@ -30,6 +30,7 @@ struct injection {
     int first, last, every, error;
     size_t max_moved;      /* bytes that recv, send or write moves at once; 0 is no limit */
     size_t read_shortfall; /* bytes that a read returns too few, from the first of them on */
+    bool only_files;       /* no file is a device */
     long long clock_shift; /* ns that the monotonic clock is set forward */
     long long wall_shift;  /* seconds that the wall clock is set forward */
 

@@ -10,13 +10,6 @@ static const struct buffer *first_buffer(const struct server *server) {
     return (const struct buffer *)(server->connections + server->max_nfds);
 }
 
-/* The input of a connection that is receiving is the beginning of a request: everything else was
- * responded to. */
-static bool is_partial_request(const struct text *in) {
-    static struct http_request req;
-    return http_empty_lines_len(in->s, in->len) == 0 && http_parse(in->s, in->len, &req) == 0;
-}
-
 static const char *connection_violation(const struct server *server, size_t i) {
     const struct connection *c = &server->connections[i];
     size_t in = c->buffer ? c->buffer->in.len : 0, out = c->buffer ? c->buffer->out.len : 0;
@@ -30,8 +23,6 @@ static const char *connection_violation(const struct server *server, size_t i) {
     if (c->close_after_response && !c->lingering && out == 0)
         return "a connection is closed, or lingers, after its last response";
     if (c->continue_sent && in == 0) return "a 100 (Continue) belongs to a partial request";
-    if (state_of(c) == READING && !is_partial_request(&c->buffer->in))
-        return "every complete request is responded to";
     if (i >= server->active_end && server->shutdown_deadline == 0 &&
         deadline_of(server, c) < server->next_deadline)
         return "no connection that is not active expires before the next deadline";

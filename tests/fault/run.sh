@@ -10,7 +10,7 @@ out=build/fault
 here=tests/fault
 modules='log.c route.c http.c json.c db.c sha1.c str.c' # without app.c, server.c and listen.c
 # A fortified call has another name, and so would escape its stand-in.
-flags="-std=c99 -D_POSIX_C_SOURCE=200809L ${CFLAGS:--O2} -fno-builtin -U_FORTIFY_SOURCE"
+flags="-std=c99 -D_POSIX_C_SOURCE=200809L ${CFLAGS:--O2} -I. -fno-builtin -U_FORTIFY_SOURCE"
 cc="${CC:-cc} $flags"
 mkdir -p $out
 
@@ -32,7 +32,7 @@ nm -g $out/*.o | awk '$1 == "U" { used[$2] } $2 ~ /[TDBR]/ { ours[$3] }
 $cc $LDFLAGS -DSECOND=$second -o $out/test_server tests/server/test_server.c
 $cc $LDFLAGS -DSERVER_SECOND=${second}000000LL -o $out/faults $here/faults.c $here/scenario.c
 for test in event_loop connection_table; do # they include server.c, listen.c and log.c
-    $cc $LDFLAGS -I. -o $out/$test $here/$test.c route.c http.c json.c db.c sha1.c str.c
+    $cc $LDFLAGS -o $out/$test $here/$test.c route.c http.c json.c db.c sha1.c str.c
 done
 
 if [ $# -gt 0 ]; then exec $out/faults "$@"; fi

@@ -4,80 +4,50 @@
  * connections that were lost. One connection stays open during the first steps, and must not be
  * harmed by what happens to the others.
  */
-#define _POSIX_C_SOURCE 200809L
 #include "scenario.h"
-
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #ifndef SERVER_SECOND
 #define SERVER_SECOND 1000000000LL
 #endif
 
-#define HOST  " HTTP/1.1\r\nHost: a\r\n"
-#define LOGIN "{\"username\": \"foo\", \"password\": \"foo\"}"
+#define REST  " HTTP/1.1\r\n" HOST
 #define MANY  100 /* responses: more than the small buffers of a slow reader take */
 #define FEW   8   /* connections: fewer partial requests than the server has buffers */
 #define CROWD 20  /* connections: more than the server has places */
 
 struct injection *injection;
 int max_wait;
-char response[2048];
 
 /* ---- A client ---- */
 
-static int socket_to(const char *address, int receive_buffer) {
-    struct sockaddr_storage to = {0};
-    struct sockaddr_in *v4 = (struct sockaddr_in *)&to;
-    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&to;
-    struct sockaddr_un *un = (struct sockaddr_un *)&to;
-    struct timeval time = {max_wait / 1000, max_wait % 1000 * 1000};
+static struct client connect_to(const char *address, bool small_window) {
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+        struct sockaddr_un un;
+    } to = {.any.sa_family = AF_INET};
     const char *colon = strrchr(address, ':');
-    char host[128] = "";
-    if (colon) memcpy(host, address, (size_t)(colon - address));
-    to.ss_family = strchr(address, '/') ? AF_UNIX : *address == '[' ? AF_INET6 : AF_INET;
-    if (to.ss_family == AF_UNIX) memcpy(un->sun_path, address, strlen(address));
-    if (to.ss_family == AF_INET) {
-        inet_pton(AF_INET, host, &v4->sin_addr);
-        v4->sin_port = htons((uint16_t)atoi(colon + 1));
+    size_t len = sizeof to.v4;
+    if (strchr(address, '/')) {
+        to.un = (struct sockaddr_un){.sun_family = AF_UNIX};
+        snprintf(to.un.sun_path, sizeof to.un.sun_path, "%s", address);
+        len = sizeof to.un;
+    } else if (*address == '[') {
+        to.v6 = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
+        to.v6.sin6_port = htons((uint16_t)atoi(colon + 1));
+        len = sizeof to.v6;
+    } else {
+        to.v4 = loopback(atoi(colon + 1));
     }
-    if (to.ss_family == AF_INET6) {
-        v6->sin6_addr = in6addr_loopback;
-        v6->sin6_port = htons((uint16_t)atoi(colon + 1));
-    }
-    socklen_t len = to.ss_family == AF_UNIX   ? sizeof *un
-                    : to.ss_family == AF_INET ? sizeof *v4
-                                              : sizeof *v6;
-    int fd = socket(to.ss_family, SOCK_STREAM, 0);
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);
-    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof time);
-    if (receive_buffer)
-        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
-    if (connect(fd, (struct sockaddr *)&to, len) == 0) return fd;
-    close(fd);
-    return -1;
+    return dial_as(&to, len, small_window, 0);
 }
 
-struct client dial(void) {
-    return (struct client){.fd = socket_to(injection->address, 0)};
+struct client connect_client(void) {
+    return connect_to(injection->address, false);
 }
 
-static struct client dial_slowly(void) {
-    return (struct client){.fd = socket_to(injection->address, 2048)};
-}
-
-void hang_up(struct client *c) {
-    if (c->fd >= 0) close(c->fd);
-    c->fd = -1;
-}
+static struct client connect_slow_reader(void) { return connect_to(injection->address, true); }
 
 static void reset(struct client *c) {
     struct linger at_once = {1, 0};
@@ -85,24 +55,10 @@ static void reset(struct client *c) {
     hang_up(c);
 }
 
-bool send_text(struct client *c, const char *text) {
-    size_t len = strlen(text);
-    return send(c->fd, text, len, MSG_NOSIGNAL) == (ssize_t)len;
-}
-
-/* Returns the length of the response at the start of c->in, or 0 if it is incomplete. */
-static size_t response_length(const struct client *c) {
-    const char *end = strstr(c->in, "\r\n\r\n"), *length = strstr(c->in, "Content-Length: ");
-    if (!end) return 0;
-    size_t whole = (size_t)(end - c->in) + 4;
-    if (length && length < end) whole += (size_t)atol(length + strlen("Content-Length: "));
-    return whole <= c->len ? whole : 0;
-}
-
 /* Returns whether the Date field is well-formed. It may be missing if the time is unknown. */
-static bool has_date(void) {
+static bool has_date(const struct client *c) {
     static const char before[] = "\r\nDate: ", example[] = "Sun, 06 Nov 1994 08:49:37 GMT\r";
-    const char *date = strstr(response, before);
+    const char *date = strstr(c->head, before);
     if (!date)
         return injection->injected[CALL_time] || injection->injected[CALL_gmtime_r] ||
                injection->injected[CALL_strftime] || llabs(injection->wall_shift) > 1LL << 29;
@@ -113,20 +69,8 @@ static bool has_date(void) {
     return true;
 }
 
-bool read_response(struct client *c, int status) {
-    size_t len;
-    while ((len = response_length(c)) == 0) {
-        ssize_t n = recv(c->fd, c->in + c->len, sizeof c->in - 1 - c->len, 0);
-        if (n <= 0) return false;
-        c->len += (size_t)n;
-        c->in[c->len] = '\0';
-    }
-    memcpy(response, c->in, len);
-    response[len] = '\0';
-    if (status != 100 && !has_date()) return false;
-    c->len -= len;
-    memmove(c->in, c->in + len, c->len + 1);
-    return atoi(response + strlen("HTTP/1.1 ")) == status;
+bool read_status(struct client *c, int status) {
+    return read_response(c) == status && (status == 100 || has_date(c));
 }
 
 bool is_closed(struct client *c) {
@@ -137,39 +81,36 @@ bool is_closed(struct client *c) {
     return false;
 }
 
-static bool ask(struct client *c, const char *text, int status) {
-    return send_text(c, text) && read_response(c, status);
+static bool asks(struct client *c, const char *text, int status) {
+    return send_text(c, text) && read_status(c, status);
 }
 
 bool ask_as(struct client *c, const char *session, const char *line, int status) {
     char text[512];
-    snprintf(text, sizeof text, "%s" HOST "Cookie: session_id=%s\r\n\r\n", line, session);
-    return ask(c, text, status);
+    snprintf(text, sizeof text, "%s" REST "Cookie: session_id=%s\r\n\r\n", line, session);
+    return asks(c, text, status);
 }
 
-bool log_in(struct client *c, char session[41]) {
-    char text[512];
+bool begin_session(struct client *c, char session[41]) {
     static const char before[] = "\"session_id\": \"";
-    snprintf(text, sizeof text, "POST /login" HOST "Content-Length: %zu\r\n\r\n%s", strlen(LOGIN),
-             LOGIN);
-    if (!ask(c, text, 200)) return false;
-    const char *id = strstr(response, before);
+    if (!asks(c, LOGIN, 200)) return false;
+    const char *id = strstr(c->body, before);
     snprintf(session, 41, "%s", id ? id + strlen(before) : "");
     return strlen(session) == 40;
 }
 
 bool is_served(void) {
     char session[41];
-    struct client c = dial();
-    bool served = log_in(&c, session) && ask_as(&c, session, "GET /home", 200);
+    struct client c = connect_client();
+    bool served = begin_session(&c, session) && ask_as(&c, session, "GET /home", 200);
     hang_up(&c);
     return served;
 }
 
 /* Makes a request. When it is handled, everything that was sent before it is handled too. */
 static bool synchronize(void) {
-    struct client c = dial();
-    bool success = ask(&c, "GET /" HOST "\r\n", 404);
+    struct client c = connect_client();
+    bool success = asks(&c, "GET /" REST "\r\n", 404);
     hang_up(&c);
     return success;
 }
@@ -187,8 +128,8 @@ static struct client bystander;
 static char bystander_session[41];
 
 static bool bystander_logs_in(void) {
-    bystander = dial();
-    return log_in(&bystander, bystander_session);
+    bystander = connect_client();
+    return begin_session(&bystander, bystander_session);
 }
 
 /* If it was lost already when it logged in, it is not counted twice. */
@@ -199,78 +140,78 @@ static bool bystander_is_served(void) {
     return success;
 }
 
-static bool reference(void) {
+static bool session_from_login_to_logout(void) {
     char session[41];
-    struct client c = dial();
-    bool success = log_in(&c, session) && ask_as(&c, session, "GET /home", 200) &&
+    struct client c = connect_client();
+    bool success = begin_session(&c, session) && ask_as(&c, session, "GET /home", 200) &&
                    ask_as(&c, session, "POST /home", 200) &&
                    ask_as(&c, session, "POST /logout", 200) &&
                    ask_as(&c, session, "GET /home", 401) &&
-                   ask_as(&c, "DELETED", "POST /logout", 200) && strstr(response, "Not logged in");
+                   ask_as(&c, "DELETED", "POST /logout", 200) && strstr(c.body, "Not logged in");
     hang_up(&c);
     return success;
 }
 
 static bool pipelined(void) {
-    struct client c = dial();
+    struct client c = connect_client();
     bool success =
-        send_text(&c, "GET /home" HOST "\r\nPUT /home" HOST "\r\nGET /nowhere" HOST "\r\n") &&
-        read_response(&c, 401) && read_response(&c, 405) && read_response(&c, 404);
+        send_text(&c, "GET /home" REST "\r\nPUT /home" REST "\r\nGET /nowhere" REST "\r\n") &&
+        read_status(&c, 401) && read_status(&c, 405) && read_status(&c, 404);
     hang_up(&c);
     return success;
 }
 
 static bool in_pieces(void) {
-    struct client c = dial();
-    bool success = send_text(&c, "POST /logout" HOST "Transfer-Enc") && synchronize() &&
+    struct client c = connect_client();
+    bool success = send_text(&c, "POST /logout" REST "Transfer-Enc") && synchronize() &&
                    send_text(&c, "oding: chunked\r\n\r\n3\r\n{") && synchronize() &&
-                   send_text(&c, "  \r\n0\r\n\r\n") && read_response(&c, 200);
+                   send_text(&c, "  \r\n0\r\n\r\n") && read_status(&c, 200);
     hang_up(&c);
     return success;
 }
 
 static bool continued(void) {
-    struct client c = dial();
+    struct client c = connect_client();
     bool success =
-        ask(&c, "POST /logout" HOST "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n", 100) &&
-        ask(&c, "{}", 200);
+        asks(&c, "POST /logout" REST "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n", 100) &&
+        asks(&c, "{}", 200);
     hang_up(&c);
     return success;
 }
 
 static bool last_request(void) {
-    struct client c = dial();
-    bool success = ask(&c, "GET /home" HOST "Connection: close\r\n\r\n", 401) && is_closed(&c);
+    struct client c = connect_client();
+    bool success = asks(&c, "GET /home" REST "Connection: close\r\n\r\n", 401) && is_closed(&c);
     hang_up(&c);
     return success;
 }
 
 static bool refused(void) {
-    struct client c = dial();
-    bool success = ask(&c, "GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400) &&
+    struct client c = connect_client();
+    bool success = asks(&c, "GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400) &&
                    send_text(&c, "what is left") && is_closed(&c);
     hang_up(&c);
     return success;
 }
 
 static bool leaves(void) {
-    struct client c = dial();
+    struct client c = connect_client();
     bool success = send_text(&c, "POST /login HTTP") && synchronize();
     reset(&c);
     return success;
 }
 
 static bool ask_for_many(struct client *c) {
-    static const char request[] = "GET /home" HOST "\r\n";
+    static const char request[] = "GET /home" REST "\r\n";
     char text[MANY * sizeof request] = "";
     for (size_t i = 0; i < MANY; i++) strcpy(text + i * strlen(request), request);
     return send_text(c, text);
 }
 
 static bool slow_reader(void) {
-    struct client c = dial_slowly();
+    struct client c = connect_slow_reader();
     bool success = ask_for_many(&c);
-    for (int i = 0; success && i < MANY; i++) success = read_response(&c, 401);
+    for (int i = 0; success && i < MANY; i++) success = read_status(&c, 401);
     hang_up(&c);
     return success;
 }
@@ -283,36 +224,36 @@ static bool crowd(const char *start, const char *rest) {
     bool success;
     int count = 0;
     do {
-        c[count] = dial();
+        c[count] = connect_client();
         success = send_text(&c[count], start) && (count < FEW || synchronize());
         first = (struct pollfd){c[0].fd, POLLIN, 0};
     } while (++count < CROWD && success && poll(&first, 1, 0) == 0);
-    success = success && is_closed(&c[0]) && ask(&c[count - 1], rest, 401);
+    success = success && is_closed(&c[0]) && asks(&c[count - 1], rest, 401);
     while (count-- > 0) hang_up(&c[count]);
     return success;
 }
 
-static bool table_is_full(void) { return crowd("", "GET /home" HOST "\r\n"); }
+static bool table_is_full(void) { return crowd("", "GET /home" REST "\r\n"); }
 
-static bool pool_is_empty(void) { return crowd("GET /home", HOST "\r\n"); }
+static bool pool_is_empty(void) { return crowd("GET /home", REST "\r\n"); }
 
 static bool late(void) {
-    struct client c = dial();
+    struct client c = connect_client();
     bool success = send_text(&c, "GET /home HTTP") && synchronize() && advance(11) &&
-                   read_response(&c, 408) && is_closed(&c);
+                   read_status(&c, 408) && is_closed(&c);
     hang_up(&c);
     return success;
 }
 
 static bool idle(void) {
-    struct client c = dial();
-    bool success = ask(&c, "GET /home" HOST "\r\n", 401) && advance(16) && is_closed(&c);
+    struct client c = connect_client();
+    bool success = asks(&c, "GET /home" REST "\r\n", 401) && advance(16) && is_closed(&c);
     hang_up(&c);
     return success;
 }
 
 static bool takes_nothing(void) {
-    struct client c = dial_slowly();
+    struct client c = connect_slow_reader();
     struct pollfd polled = {c.fd, POLLIN, 0};
     bool success =
         ask_for_many(&c) && poll(&polled, 1, max_wait) == 1 && advance(11) && is_closed(&c);
@@ -322,8 +263,8 @@ static bool takes_nothing(void) {
 
 /* The server has shut down its side already, so sending fails once it closes the connection. */
 static bool lingers(void) {
-    struct client c = dial();
-    bool success = ask(&c, "?\r\n\r\n", 400) && advance(3), gone = false;
+    struct client c = connect_client();
+    bool success = asks(&c, "?\r\n\r\n", 400) && advance(3), gone = false;
     for (int i = 0; success && !gone && i < max_wait; i++)
         gone = !send_text(&c, "?") || poll(NULL, 0, 1);
     hang_up(&c);
@@ -336,7 +277,7 @@ int run_scenario(bool stop_early, char *failed, size_t size) {
         bool (*run)(void);
     } steps[] = {
         {"a bystander logs in", bystander_logs_in},
-        {"login, greetings and logout", reference},
+        {"login, greetings and logout", session_from_login_to_logout},
         {"three requests in one write", pipelined},
         {"a request in pieces", in_pieces},
         {"100 (Continue)", continued},

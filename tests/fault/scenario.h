@@ -1,33 +1,26 @@
-/* scenario.h - a client that makes the server do everything that it can do. See the head of scenario.c. */
+/* scenario.h - clients that make the server do everything that it can do. See the head of scenario.c. */
 #ifndef SCENARIO_H
 #define SCENARIO_H
 
+extern int max_wait; /* ms that a response may take */
+
+#define MAX_WAIT max_wait
+#include "../client.h"
 #include "injection.h"
 
-struct client {
-    int fd;
-    size_t len;    /* bytes in `in` */
-    char in[2048]; /* what was received and not read as a response yet */
-};
-
-extern struct injection *injection;   /* of the server that the clients connect to; it has its address */
-extern int max_wait;        /* ms that a response may take */
-extern char response[2048]; /* the latest one */
+extern struct injection
+    *injection; /* of the server that the clients connect to; it has its address */
 
 /* Connects. The client has fd -1 if that fails. */
-struct client dial(void);
-void hang_up(struct client *c);
+struct client connect_client(void);
 
-bool send_text(struct client *c, const char *text);
-
-/* Reads the next response. Returns whether it has this status and all its parts; it is in
- * `response` then. */
-bool read_response(struct client *c, int status);
+/* Reads the next response. Returns whether it has this status and all its parts. */
+bool read_status(struct client *c, int status);
 
 /* Returns whether the server closes the connection, after any bytes. */
 bool is_closed(struct client *c);
 
-bool log_in(struct client *c, char session[41]);
+bool begin_session(struct client *c, char session[41]);
 
 /* Sends a request with this method and path, and the cookie of the session. Returns whether the
  * response has this status. */

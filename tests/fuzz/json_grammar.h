@@ -1,9 +1,9 @@
 /* json_grammar.h - a second opinion on whether bytes are a JSON text.
  *
  *     enum verdict verdict = json_verdict(text, end);
- *         JSON_IS_TEXT        a JSON text
- *         JSON_IS_BEGIN   not one, but more bytes may complete it
- *         JSON_IS_NOT      no bytes behind it can
+ *         JSON_COMPLETE   it is
+ *         JSON_PARTIAL    it is not, but with more bytes it may be
+ *         JSON_WRONG      it is not, whatever follows
  *
  * It follows the grammar of RFC 8259, rule by rule, and shares no code with json.c. Ours: nested at
  * most 32 deep, and only pairs of surrogates.
@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-enum verdict { JSON_IS_TEXT, JSON_IS_BEGIN, JSON_IS_NOT };
+enum verdict { JSON_COMPLETE, JSON_PARTIAL, JSON_WRONG };
 
 /* A text that is read from its beginning, up to the first error or to the end. */
 struct json_text {
@@ -24,7 +24,8 @@ struct json_text {
 };
 
 static bool json_failed(struct json_text *text) {
-    if (text->verdict == JSON_IS_TEXT) text->verdict = text->at == text->end ? JSON_IS_BEGIN : JSON_IS_NOT;
+    if (text->verdict == JSON_COMPLETE)
+        text->verdict = text->at == text->end ? JSON_PARTIAL : JSON_WRONG;
     return false;
 }
 
@@ -68,7 +69,7 @@ static bool json_number(struct json_text *text) {
     return json_digits(text);
 }
 
-/* The four digits of \uXXXX. A high surrogate, d800 to dbff, is followed by a low one, dc00 to dfff. */
+/* The four digits of \uXXXX. A low surrogate, dc00 to dfff, follows a high one, d800 to dbff. */
 static bool json_unit(struct json_text *text, bool low_surrogate) {
     bool is_d = json_skips_one_of(text, "dD");
     if (low_surrogate ? !is_d : !is_d && !json_skips_one_of(text, "0123456789abcefABCEF"))
@@ -119,7 +120,7 @@ static bool json_value(struct json_text *text);
 /* Sections 4 and 5: `end` is a brace or a bracket. */
 static bool json_list(struct json_text *text, int end) {
     if (++text->depth > 32) {
-        text->verdict = JSON_IS_NOT;
+        text->verdict = JSON_WRONG;
         return false;
     }
     json_space(text);
@@ -152,11 +153,11 @@ static bool json_value(struct json_text *text) {
 }
 
 static enum verdict json_verdict(const char *text, const char *end) {
-    struct json_text rest = {text, end, 0, JSON_IS_TEXT};
+    struct json_text rest = {text, end, 0, JSON_COMPLETE};
     json_space(&rest);
     if (!json_value(&rest)) return rest.verdict;
     json_space(&rest);
-    return rest.at == end ? JSON_IS_TEXT : JSON_IS_NOT;
+    return rest.at == end ? JSON_COMPLETE : JSON_WRONG;
 }
 
 #endif

@@ -15,9 +15,9 @@
  *     f  one of the faults below is about to happen
  *     s  a signal stops the server, now (even) or during the next poll (odd)
  *
- * After each iteration the invariants hold, and at the end all resources were given back. Responses and log lines are well-formed. Each client gets the responses
- * that it would get if it were alone and sent everything at once; a client that was cut off gets the
- * first of them.
+ * After each iteration the invariants hold, and at the end all resources were given back. Responses
+ * and log lines are well-formed. Each client gets the responses that it would get if it were alone
+ * and sent everything at once; a client that was cut off gets the first of them.
  */
 #define _POSIX_C_SOURCE 200809L
 #define MAX_CLIENTS     20
