@@ -11,8 +11,8 @@
 #define DB_MAX_NAME    255 /* bytes in a username or a password */
 #define DB_TOKEN_LEN   40  /* hexadecimal digits in a session_id */
 
-/* Failure counts that unknown usernames share, 24 bytes each; see count_failure in db.c. A build for a
- * small board may lower it. */
+/* Failure counts that unknown usernames share, 24 bytes each; see count_failure in db.c. A build
+ * for a small board may lower it. */
 #ifndef DB_SHARED_COUNTS
 #define DB_SHARED_COUNTS 256
 #endif

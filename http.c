@@ -202,13 +202,16 @@ static bool is_ip_literal(struct str s) {
 /* Returns whether `s` is host [ ":" port ] (RFC 3986 section 3.2) without user information. An
  * empty host is valid. */
 static bool is_authority(struct str s) {
-    struct str host = {s.s, span(s, HOST)}, port = str_from(s, host.len);
-    bool valid = has_valid_escapes(host);
+    struct str host, port = s;
     if (s.len > 0 && s.s[0] == '[') {
         host = str_split(&port, ']');
-        valid = host.len < s.len && is_ip_literal(str_from(host, 1));
+        if (host.len == s.len || !is_ip_literal(str_from(host, 1))) return false;
+    } else {
+        host = (struct str){s.s, span(s, HOST)};
+        port = str_from(s, host.len);
+        if (!has_valid_escapes(host)) return false;
     }
-    return valid && str_split(&port, ':').len == 0 && consists_of(port, DIGIT);
+    return str_split(&port, ':').len == 0 && consists_of(port, DIGIT);
 }
 
 /* Removes scheme "://" from `*s` and returns the scheme. If `*s` does not begin like that, or ends
@@ -220,8 +223,8 @@ static struct str split_scheme(struct str *s) {
     return scheme;
 }
 
-/* scheme "://" authority path (RFC 9112 section 3.2.2). The authority replaces the Host field, and must
- * not be empty. */
+/* scheme "://" authority path (RFC 9112 section 3.2.2). The authority replaces the Host field,
+ * and must not be empty. */
 static bool parse_absolute_form(struct http_request *req) {
     struct str rest = req->path, scheme = split_scheme(&rest);
     req->is_https = equal_ignore_case(scheme, STR("https"));
@@ -284,8 +287,10 @@ static void parse_host(struct scanner *in, struct http_request *req, struct str 
 /* Digits and nothing else (RFC 9110 section 8.6). A number above the size of the buffer does not
  * grow any further, because it is too large already; so it cannot overflow. */
 static void parse_content_length(struct scanner *in, struct http_request *req, struct str value) {
-    bool valid = value.len > 0 && consists_of(value, DIGIT);
-    if (req->has_content_length || !valid) stop(in, -400);
+    if (req->has_content_length || value.len == 0 || !consists_of(value, DIGIT)) {
+        stop(in, -400);
+        return;
+    }
     for (size_t i = 0; i < value.len && req->content_length <= HTTP_BUFFER_SIZE; i++)
         req->content_length = req->content_length * 10 + (size_t)(value.s[i] - '0');
     req->has_content_length = true;
@@ -430,8 +435,8 @@ size_t http_empty_lines_len(const char *buf, size_t len) {
 
 /* The status for a request that is incomplete although the buffer is full, by where it ended. */
 static int too_large_status(const struct http_request *req) {
-    if (req->request_line.len == 0) return -414;
-    return req->head_len == 0 ? -431 : -413;
+    if (req->request_line.len == 0) return 414;
+    return req->head_len == 0 ? 431 : 413;
 }
 
 int http_parse(char *buf, size_t len, struct http_request *req) {
@@ -440,11 +445,11 @@ int http_parse(char *buf, size_t len, struct http_request *req) {
     memset(req, 0, offsetof(struct http_request, fields)); /* field_count says which are valid */
     if (len == 1 && buf[0] == '\r') return 0;              /* the first half of an empty line */
     parse_head(&in, req);
-    if (req->chunked) /* if the head has failed, the body changes nothing */
+    if (req->chunked) /* if the head has failed, this does not change the result */
         skip_chunks(&in);
     else
         skip_data(&in, req->content_length);
-    if (in.result == INCOMPLETE) return len < HTTP_BUFFER_SIZE ? 0 : too_large_status(req);
+    if (in.result == INCOMPLETE) return len < HTTP_BUFFER_SIZE ? 0 : -too_large_status(req);
     if (in.result != PARSED) return in.result;
     char *body = buf + req->head_len;
     req->body = req->chunked ? decode_chunks(body, in.at) : (struct str){body, req->content_length};
@@ -550,7 +555,7 @@ const char *http_refusal(int status) {
 void http_response_init(struct http_response *res, const struct http_request *req) {
     res->status = 0;
     res->close = !req->keep_alive;
-    res->keep_alive = req->keep_alive && req->minor_version == 0;
+    res->send_keep_alive = req->keep_alive && req->minor_version == 0;
     res->omit_body = str_equal(req->method, STR("HEAD"));
     res->extra_fields = TEXT(res->extra_fields_storage);
     res->body = TEXT(res->body_storage);
@@ -559,12 +564,12 @@ void http_response_init(struct http_response *res, const struct http_request *re
 void http_add_field_pieces(struct http_response *res, struct str name,
                            const struct str value[TEXT_MAX_PIECES]) {
     struct text *fields = &res->extra_fields;
-    size_t value_start = fields->len + name.len + strlen(": "), len = value_start;
-    for (size_t i = 0; i < TEXT_MAX_PIECES; i++) len += value[i].len;
-    if (len + strlen("\r\n") > fields->cap) return;
+    size_t value_start = fields->len + name.len + strlen(": "), value_end = value_start;
+    for (size_t i = 0; i < TEXT_MAX_PIECES; i++) value_end += value[i].len;
+    if (value_end + strlen("\r\n") > fields->cap) return;
     text_put_all(fields, name, STR(": "));
     text_put_pieces(fields, value);
-    for (char *at = fields->s + value_start; at < fields->s + len; at++)
+    for (char *at = fields->s + value_start; at < fields->s + value_end; at++)
         if (!in_class(*at, VALUE)) *at = ' ';
     text_put(fields, STR("\r\n"));
 }
@@ -594,7 +599,7 @@ void http_format_response(struct text *out, const struct http_response *res, str
     if (has_content) text_put_all(out, STR("Content-Length: "), NUMBER(res->body.len), STR("\r\n"));
     if (res->close)
         text_put(out, STR("Connection: close\r\n"));
-    else if (res->keep_alive)
+    else if (res->send_keep_alive)
         text_put(out, STR("Connection: keep-alive\r\n"));
     text_put_all(out, text_str(&res->extra_fields), STR("\r\n"));
     if (!res->omit_body) text_put(out, text_str(&res->body));

@@ -51,9 +51,9 @@ struct http_request {
 /* A response. A handler writes `body` with text_put, and adds fields with http_add_field. */
 struct http_response {
     int status;
-    bool close;      /* close the connection after this response */
-    bool keep_alive; /* send "Connection: keep-alive", because an HTTP/1.0 client asked for it */
-    bool omit_body;  /* the response to HEAD: send the length of the body, but not the body */
+    bool close;           /* close the connection after this response */
+    bool send_keep_alive; /* "Connection: keep-alive", because an HTTP/1.0 client asked for it */
+    bool omit_body;       /* the response to HEAD: send the length of the body, but not the body */
     struct text extra_fields, body;
     char extra_fields_storage[HTTP_EXTRA_FIELDS_SIZE], body_storage[HTTP_MAX_BODY];
 };

@@ -17,16 +17,16 @@
  *
  * Active and full polls. The cost of poll grows with the number of descriptors. So most
  * iterations look only at connections that were active in the last 50 ms. All are looked at
- * every 8 ms, or a little later if there are thousands of them, and if none is active.
+ * every 8 ms, or a little later if there are thousands of them, and whenever none is active.
  *
  * Eviction. If all connections or all buffers are in use, one connection is closed: the one with
  * the least to lose. If the client that needs the place or the buffer holds more than 1/16 of
- * all of that kind, it is one of its own. If not, and another client holds the majority, it is
- * one of that client's.
+ * all of that kind, one of its own connections is closed. If not, a majority vote names another
+ * client, and if that one holds more than 1/16, one of its connections is closed.
  *
- * This file must not know users or sessions, and must not own state of the whole process, such
- * as signal handlers. It blocks only in poll: never on a client, and never on the log.
- */
+ * This file must not know users or sessions, and must not own state of the whole process, such as
+ * signal handlers. It waits only in poll: never for a client, and never for the reader of the log.
+ * */
 #define _POSIX_C_SOURCE 200809L
 #include "server.h"
 #include "clock.h"
@@ -43,7 +43,7 @@
 #define SERVER_SECOND NS_PER_S
 #endif
 #define SHUTDOWN_TIMEOUT (5 * SERVER_SECOND)  /* to finish requests after server_stop */
-#define ACTIVE_TIME      (SERVER_SECOND / 20) /* a connection is active this long after `since` */
+#define ACTIVE_TIME      (SERVER_SECOND / 20) /* from the last change of state or response */
 #define TIMER_SLACK      (SERVER_SECOND / 10) /* a timeout may be this late: many expire together */
 #define RETRY_TIME       (SERVER_SECOND / 10) /* until accept or a blocked log is tried again */
 
@@ -233,7 +233,7 @@ static void release_buffer(struct server *server, struct connection *c) {
     c->buffer = NULL;
 }
 
-/* `reason` goes to the log if unparsed input or unsent output is lost. */
+/* `reason` goes to the log only if unparsed input or unsent output is lost. */
 static void close_connection(struct server *server, size_t i, const char *reason) {
     struct connection *c = &server->connections[i];
     bool is_loss = c->buffer && c->buffer->in.len + c->buffer->out.len > 0;
@@ -271,7 +271,7 @@ static bool exceeds_share(const struct server *server, const struct peer *peer,
  * (Boyer and Moore). A client that holds the majority wins; if there is none, any may win. */
 static const struct peer *client_over_share(const struct server *server, const struct peer *asking,
                                             enum resource wanted) {
-    const struct peer *holder = NULL; /* there is at least one connection, so it will be set */
+    const struct peer *holder = NULL; /* at least one connection holds the resource */
     size_t votes = 0;
     if (asking && exceeds_share(server, asking, wanted)) return asking;
     for (size_t i = FIRST; i < server->nfds; i++) {
@@ -352,7 +352,8 @@ static void reject_request(struct server *server, struct connection *c, struct s
                            int status) {
     struct http_response *res = &server->response;
     struct str line = str_split(&input, '\n'), rest = line;
-    struct http_request req = {.method = str_split(&rest, ' ')}; /* HEAD gets no body */
+    /* HEAD gets no body, and without keep_alive the connection is closed. */
+    struct http_request req = {.method = str_split(&rest, ' ')};
     if (line.len > 0 && line.s[line.len - 1] == '\r') line.len--;
     http_response_init(res, &req);
     res->status = route_error(res, status, http_refusal(status));
@@ -366,7 +367,7 @@ static bool process_input(struct server *server, struct connection *c) {
     while (!c->close_after_response && out->cap - out->len >= HTTP_MAX_RESPONSE) {
         used += http_empty_lines_len(in->s + used, in->len - used);
         int n = http_parse(in->s + used, in->len - used, &server->request);
-        if (server->request.send_continue && !c->continue_sent) {
+        if (server->request.send_continue && !c->continue_sent) { /* even if the body is here */
             text_put(out, STR("HTTP/1.1 100 Continue\r\n\r\n"));
             c->continue_sent = true;
         }
@@ -381,7 +382,9 @@ static bool process_input(struct server *server, struct connection *c) {
 
 /* ---- Events ---- */
 
-static bool try_later(void) { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR; }
+static bool is_temporary(int error) {
+    return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
+}
 
 /* Appends what the client has sent to the input. Returns false if the connection was closed. */
 static bool receive(struct server *server, size_t i) {
@@ -390,9 +393,9 @@ static bool receive(struct server *server, size_t i) {
     int fd = server->pollfds[i].fd;
     ssize_t n = recv(fd, in->s + in->len, max, 0);
     if (n < 0 && errno == EINTR)
-        n = recv(fd, in->s + in->len, max, 0); /* or a shutdown could take it for idle */
+        n = recv(fd, in->s + in->len, max, 0); /* at once: a shutdown closes what has no input */
     if (n > 0) in->len += (size_t)n;
-    if (n > 0 || (n < 0 && try_later())) return true;
+    if (n > 0 || (n < 0 && is_temporary(errno))) return true;
     close_connection(server, i, "the client left in the middle of a request");
     return false;
 }
@@ -402,7 +405,7 @@ static bool send_output(struct server *server, size_t i) {
     struct text *out = &server->connections[i].buffer->out;
     ssize_t n = send(server->pollfds[i].fd, out->s, out->len, 0);
     if (n > 0) text_drop(out, (size_t)n);
-    if (n >= 0 || try_later()) return true;
+    if (n >= 0 || is_temporary(errno)) return true;
     close_connection(server, i, "the client left before the response was sent");
     return false;
 }
@@ -426,8 +429,9 @@ static void end_event(struct server *server, size_t i, enum conn_state old_state
     if (state_of(c) != old_state) c->since = server->now;
 }
 
-/* As long as the socket takes all the output, the input that is left is handled. Eviction is the
- * last act of an event, because it moves connections. */
+/* As long as the socket takes all the output, the input that is left is handled. The input of a
+ * lingering connection is not: process_input handles nothing after the last response. Eviction
+ * is the last act of an event, because it moves connections. */
 static void handle_event(struct server *server, size_t i) {
     struct connection *c = &server->connections[i];
     enum conn_state old_state = state_of(c);
@@ -466,7 +470,7 @@ static bool accept_connection(struct server *server) {
         return true;
     }
     if (errno == ECONNABORTED || errno == EPROTO || errno == EINTR) return true;
-    if (try_later()) return false;
+    if (is_temporary(errno)) return false;
     if (errno == EMFILE && server->nfds > FIRST && !stopping)
         evict(server, client_over_share(server, NULL, PLACE), PLACE);
     else
@@ -506,7 +510,8 @@ static void handle_events(struct server *server, size_t polled) {
     if (server->pollfds[LISTENER].revents != 0) accept_connections(server);
 }
 
-/* A connection that expires here and stays open is active: its new deadline is not needed yet. */
+/* A connection that expires here and stays open is active. Its new deadline is not needed yet:
+ * while a connection is active, poll does not wait for deadlines. */
 static void after_full_poll(struct server *server) {
     server->next_deadline = INT64_MAX;
     for (size_t i = server->nfds; i-- > FIRST;) {

@@ -49,9 +49,9 @@ clients: server
 # packaging: install and uninstall, the manual page, the README's lines for scripts
 packaging: server
 	sh tests/run.sh tests/integration/install.sh tests/integration/script.sh
-# documents: the commands, links and pictures of docs/
+# documents: the commands, links, pictures and quotations of docs/
 documents: server
-	CC='$(CC)' sh tests/run.sh tests/integration/docs.sh
+	CC='$(CC)' sh tests/run.sh tests/integration/docs.sh tests/integration/quotes.sh
 # trace: the calls of each request of the README's walk, as a tree; TRACE='-i 2' or -a for more of them
 trace:
 	CC='$(CC)' sh tests/trace/trace.sh $(TRACE)
