@@ -382,8 +382,9 @@ static bool process_input(struct server *server, struct connection *c) {
 
 /* ---- Events ---- */
 
+/* EAGAIN and EWOULDBLOCK have the same number on most systems. */
 static bool is_temporary(int error) {
-    return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
+    return error == EAGAIN || error == EINTR || (EWOULDBLOCK != EAGAIN && error == EWOULDBLOCK);
 }
 
 /* Appends what the client has sent to the input. Returns false if the connection was closed. */
