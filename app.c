@@ -194,19 +194,20 @@ static void usage_error(int option, const char *message) {
     exit(2);
 }
 
-/* Parses a whole number from `min` to `max`. Anything else ends the program. */
-static uint64_t parse_number(int option, const char *text, unsigned min, unsigned max) {
-    uint64_t number = 0;
+/* Parses a whole number from `min` to `max`. Anything else ends the program. A number above
+ * max / 10 takes no further digit, so it does not overflow. */
+static unsigned parse_number(int option, const char *text, unsigned min, unsigned max) {
+    unsigned number = 0;
     const char *p = text;
     char message[64];
-    for (; is_digit(*p) && number <= max; p++) number = number * 10 + (uint64_t)(*p - '0');
+    for (; is_digit(*p) && number <= max / 10; p++) number = number * 10 + (unsigned)(*p - '0');
     snprintf(message, sizeof message, "expected a whole number from %u to %u", min, max);
     if (p == text || *p != '\0' || number < min || number > max) usage_error(option, message);
     return number;
 }
 
 static int64_t parse_seconds(int option, const char *text) {
-    return (int64_t)parse_number(option, text, 0, 1000000000) * NS_PER_S;
+    return parse_number(option, text, 0, 1000000000) * NS_PER_S;
 }
 
 static void echo(struct str statement, struct str parameter) {
@@ -230,13 +231,13 @@ static void parse_option(struct options *options, int option, const char *value)
             usage_error('a', "expected an IPv4 or IPv6 address, or a short path with a slash");
         options->address = value;
         break;
-    case 'p': options->port = (unsigned)parse_number('p', value, 0, 65535); break;
+    case 'p': options->port = parse_number('p', value, 0, 65535); break;
     case 'u': options->users_file = value; break;
-    case 'c': options->max_connections = (size_t)parse_number('c', value, 1, 1000000); break;
-    case 's': options->db.max_sessions = (size_t)parse_number('s', value, 1, 100000000); break;
+    case 'c': options->max_connections = parse_number('c', value, 1, 1000000); break;
+    case 's': options->db.max_sessions = parse_number('s', value, 1, 100000000); break;
     case 'i': options->db.idle_timeout = parse_seconds('i', value); break;
     case 'l': options->db.max_lifetime = parse_seconds('l', value); break;
-    case 'b': options->db.max_failures = (uint32_t)parse_number('b', value, 0, 1000000); break;
+    case 'b': options->db.max_failures = parse_number('b', value, 0, 1000000); break;
     case 'e': options->db.echo = echo; break;
     case 'S': cookie_is_secure = true; break;
     case 'q': options->quiet = true; break;
@@ -396,11 +397,6 @@ static bool set_handler(int number, void (*handler)(int)) {
     return fail("handle", "signals", strerror(errno));
 }
 
-/* A closed pipe must not end the server, nor must a log file that has reached its maximum size. */
-static bool ignore_output_signals(void) {
-    return set_handler(SIGPIPE, SIG_IGN) && set_handler(SIGXFSZ, SIG_IGN);
-}
-
 /* SIGINT and SIGTERM stop the server, even if they were ignored or blocked at the start: a shell
  * ignores SIGINT for `server &` in a script. SIGHUP stops it too, unless it was ignored at the
  * start, as under nohup. */
@@ -431,7 +427,8 @@ int main(int argc, char **argv) {
     };
     struct listener listener;
     open_standard_fds();
-    if (!ignore_output_signals()) return 1;
+    /* A closed pipe must not end the server, nor must a log that has reached its maximum size. */
+    if (!set_handler(SIGPIPE, SIG_IGN) || !set_handler(SIGXFSZ, SIG_IGN)) return 1;
     parse_options(&options, argc, argv);
     log_open(&access_log, options.quiet);
     if (!read_secret(options.db.secret) || !open_db(&options)) return 1;

@@ -556,16 +556,16 @@ void http_response_init(struct http_response *res, const struct http_request *re
     res->body = TEXT(res->body_storage);
 }
 
-void http_add_field_list(struct http_response *res, struct str name, const struct str value[],
-                         size_t count) {
+void http_add_field_pieces(struct http_response *res, struct str name,
+                           const struct str value[TEXT_MAX_PIECES]) {
     struct text *fields = &res->extra_fields;
     size_t value_start = fields->len + name.len + strlen(": "), len = value_start;
-    for (size_t i = 0; i < count; i++) len += value[i].len;
+    for (size_t i = 0; i < TEXT_MAX_PIECES; i++) len += value[i].len;
     if (len + strlen("\r\n") > fields->cap) return;
     text_put_all(fields, name, STR(": "));
-    text_put_list(fields, value, count);
-    for (size_t i = value_start; i < len; i++)
-        if (!in_class(fields->s[i], VALUE)) fields->s[i] = ' ';
+    text_put_pieces(fields, value);
+    for (char *at = fields->s + value_start; at < fields->s + len; at++)
+        if (!in_class(*at, VALUE)) *at = ' ';
     text_put(fields, STR("\r\n"));
 }
 

@@ -12,18 +12,17 @@
  * connection holds up the others.
  *
  * Buffers. A connection takes a buffer from a small pool when its event begins, and gives it
- * back when nothing is left over at the end; so most events use the same buffer. Only unparsed
- * input and unsent output stay in it until the next event.
+ * back at the end if neither unparsed input nor unsent output is left in it. So most events use
+ * the same buffer.
  *
  * Active and full polls. The cost of poll grows with the number of descriptors. So most
- * iterations look only at connections that were active in the last 50 ms. The others are looked
- * at every 8 ms, or a little later if there are thousands of them. If no connection is active,
- * all are looked at.
+ * iterations look only at connections that were active in the last 50 ms. All are looked at
+ * every 8 ms, or a little later if there are thousands of them, and if none is active.
  *
  * Eviction. If all connections or all buffers are in use, one connection is closed: the one with
  * the least to lose. If the client that needs the place or the buffer holds more than 1/16 of
- * all of that kind, one of its own connections is closed. If not, and another client holds the
- * majority, one of that client's is.
+ * all of that kind, it is one of its own. If not, and another client holds the majority, it is
+ * one of that client's.
  *
  * This file must not know users or sessions, and must not own state of the whole process, such
  * as signal handlers. It blocks only in poll: never on a client, and never on the log.
@@ -45,9 +44,8 @@
 #endif
 #define SHUTDOWN_TIMEOUT (5 * SERVER_SECOND)  /* to finish requests after server_stop */
 #define ACTIVE_TIME      (SERVER_SECOND / 20) /* a connection is active this long after `since` */
-#define TIMER_SLACK                                                                                \
-    (SERVER_SECOND / 10) /* a timeout may be this late, so that many expire together */
-#define RETRY_TIME (SERVER_SECOND / 10) /* until accept or a blocked log is tried again */
+#define TIMER_SLACK      (SERVER_SECOND / 10) /* a timeout may be this late: many expire together */
+#define RETRY_TIME       (SERVER_SECOND / 10) /* until accept or a blocked log is tried again */
 
 #define FULL_POLL_INTERVAL     (8 * NS_PER_MS) /* between full polls while a connection is active */
 #define FULL_POLL_PER_INACTIVE 4000 /* plus this many ns for each connection that is not */
@@ -249,17 +247,16 @@ static void close_connection(struct server *server, size_t i, const char *reason
 
 enum resource { PLACE, BUFFER }; /* what a connection is evicted for */
 
+static bool holds(const struct connection *c, enum resource wanted) {
+    return c->buffer || wanted == PLACE;
+}
+
 /* Returns whether a request is in progress or likely to come. */
 static bool is_busy(const struct server *server, const struct connection *c) {
     return c->buffer || (!c->lingering && is_active(server, c));
 }
 
-static bool holds(const struct connection *c, enum resource wanted) {
-    return c->buffer || wanted == PLACE;
-}
-
-/* Returns whether a client holds more than 1/16 of the places in the table, or of the buffers. A
- * client with one connection never does, however small the table is. */
+/* A client that holds only one never exceeds its share, however small the table is. */
 static bool exceeds_share(const struct server *server, const struct peer *peer,
                           enum resource wanted) {
     size_t held = 0, total = wanted == BUFFER ? server->buffer_count : server->max_nfds - FIRST;
@@ -270,9 +267,8 @@ static bool exceeds_share(const struct server *server, const struct peer *peer,
     return held > 1 && held > total / 16;
 }
 
-/* Returns a client that exceeds its share, or NULL. The first choice is `asking`. The second is the
- * winner of a majority vote (Boyer and Moore): a client that holds the majority wins. If there is
- * none, any client may win, and is returned only if it exceeds its share. */
+/* Returns a client that exceeds its share, or NULL: `asking`, or else the winner of a majority vote
+ * (Boyer and Moore). A client that holds the majority wins; if there is none, any may win. */
 static const struct peer *client_over_share(const struct server *server, const struct peer *asking,
                                             enum resource wanted) {
     const struct peer *holder = NULL; /* there is at least one connection, so it will be set */
@@ -287,9 +283,8 @@ static const struct peer *client_over_share(const struct server *server, const s
     return exceeds_share(server, holder, wanted) ? holder : NULL;
 }
 
-/* Returns the connection to evict, or 0 if there is none. One that is not busy is preferred.
- * Among equals, it is the one whose deadline is nearest. If `client` is not NULL, only its
- * connections are considered, so one address cannot push out all others. */
+/* Returns the connection to evict, or 0 if there is none: one of `client`, if it is not NULL. One
+ * that is not busy is preferred; among equals, the one whose deadline is nearest. */
 static size_t find_victim(const struct server *server, const struct peer *client,
                           enum resource wanted) {
     size_t victim = 0;
@@ -306,10 +301,9 @@ static size_t find_victim(const struct server *server, const struct peer *client
     return victim;
 }
 
-/* The caller makes sure that there is a victim. */
+/* There must be a victim. */
 static void evict(struct server *server, const struct peer *client, enum resource wanted) {
-    size_t victim = find_victim(server, client, wanted);
-    close_connection(server, victim, "evicted for another connection");
+    close_connection(server, find_victim(server, client, wanted), "evicted for another connection");
 }
 
 /* ---- Requests and responses ---- */
@@ -365,8 +359,7 @@ static void reject_request(struct server *server, struct connection *c, struct s
     finish_response(server, c, line);
 }
 
-/* Handles all complete requests whose responses fit the output buffer. Returns whether there is
- * output to send. */
+/* Handles all complete requests whose responses fit the output. Returns whether there is any. */
 static bool process_input(struct server *server, struct connection *c) {
     struct text *in = &c->buffer->in, *out = &c->buffer->out;
     size_t used = 0;
@@ -414,8 +407,8 @@ static bool send_output(struct server *server, size_t i) {
     return false;
 }
 
-/* Decides how the connection goes on, from what is left in its buffer: it is closed, lingers, or
- * waits for the next event. `old_state` is its state before this one. */
+/* Closes the connection, lets it linger, or waits for its next event: what is left in its buffer
+ * decides. `old_state` is its state before this event. */
 static void end_event(struct server *server, size_t i, enum conn_state old_state) {
     struct connection *c = &server->connections[i];
     struct text *in = &c->buffer->in, *out = &c->buffer->out;
@@ -450,19 +443,18 @@ static void handle_event(struct server *server, size_t i) {
 
 static void expire_connection(struct server *server, size_t i) {
     struct connection *c = &server->connections[i];
-    if (state_of(c) != READING) {
+    if (state_of(c) == READING) {
+        reject_request(server, c, text_str(&c->buffer->in), 408);
+        if (send_output(server, i)) end_event(server, i, READING);
+    } else {
         close_connection(server, i, "the client did not read the response in time");
-        return;
     }
-    reject_request(server, c, text_str(&c->buffer->in), 408);
-    if (send_output(server, i)) end_event(server, i, READING);
 }
 
 /* ---- Accepting ---- */
 
-/* Returns whether it should be called again at once. If there are no descriptors left, a connection
- * is evicted, unless there is none or the server is stopping. After any other error accepting
- * pauses, or poll would report the listener again at once. */
+/* Returns whether it should be called again at once. If no descriptors are left, a connection is
+ * evicted. After other errors accepting pauses, or poll would report the listener at once. */
 static bool accept_connection(struct server *server) {
     struct peer peer;
     bool stopping = server->shutdown_deadline > 0;
@@ -514,8 +506,7 @@ static void handle_events(struct server *server, size_t polled) {
     if (server->pollfds[LISTENER].revents != 0) accept_connections(server);
 }
 
-/* A connection that expires here and stays open is active, so its new deadline is not needed
- * yet. */
+/* A connection that expires here and stays open is active: its new deadline is not needed yet. */
 static void after_full_poll(struct server *server) {
     server->next_deadline = INT64_MAX;
     for (size_t i = server->nfds; i-- > FIRST;) {

@@ -21,8 +21,9 @@ void text_put(struct text *text, struct str piece) {
     text->len += piece.len;
 }
 
-void text_put_list(struct text *text, const struct str pieces[], size_t count) {
-    for (size_t i = 0; i < count; i++) text_put(text, pieces[i]);
+void text_put_pieces(struct text *text, const struct str pieces[TEXT_MAX_PIECES]) {
+    for (size_t i = 0; i < TEXT_MAX_PIECES; i++)
+        if (pieces[i].len > 0) text_put(text, pieces[i]);
 }
 
 struct str number_str(uint64_t number, char digits[NUMBER_DIGITS]) {

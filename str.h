@@ -91,15 +91,12 @@ static inline struct str text_str(const struct text *text) {
 /* Appends one view. */
 void text_put(struct text *text, struct str piece);
 
-/* Two arguments, an array of views and their number: STR_LIST(STR("a"), b). sizeof does not evaluate
- * the views a second time. */
-#define STR_LIST(...)                                                                              \
-    (const struct str[]){__VA_ARGS__},                                                             \
-        sizeof((const struct str[]){__VA_ARGS__}) / sizeof(struct str)
-
-/* Appends several views: text_put_all(&text, STR("a"), b, NUMBER(n)). */
-#define text_put_all(text, ...) text_put_list((text), STR_LIST(__VA_ARGS__))
-void text_put_list(struct text *text, const struct str pieces[], size_t count);
+/* Appends up to six views: text_put_all(&text, STR("a"), b, NUMBER(n)). The array has a fixed size,
+ * and its unused elements are empty views. */
+#define TEXT_MAX_PIECES 6
+#define text_put_all(text, ...)                                                                    \
+    text_put_pieces((text), (const struct str[TEXT_MAX_PIECES]){__VA_ARGS__})
+void text_put_pieces(struct text *text, const struct str pieces[TEXT_MAX_PIECES]);
 
 /* A number in decimal, as a view. Its digits live as long as the block that NUMBER stands in. */
 #define NUMBER_DIGITS 20 /* strlen("18446744073709551615") */

@@ -333,6 +333,8 @@ static void test_expiry(void) {
         {0, SEC(50), 0, SEC(49), true, "no idle timeout"},
         {0, SEC(50), 0, SEC(51), false, "no idle timeout, but a lifetime"},
         {SEC(10), 0, 0, SEC(11), false, "no lifetime, but an idle timeout"},
+        {1, 0, 0, 1, false, "the shortest idle timeout"},
+        {0, 1, 0, 1, false, "the shortest lifetime"},
         {0, 0, 0, YEARS_36, true, "neither"},
     };
     TEST("a session expires after idle_timeout without a use, or after max_lifetime") {
@@ -420,6 +422,20 @@ static void test_tokens(void) {
         CHECK_INT(invalid, 0);
         CHECK_INT(uneven, 0);
     }
+    TEST("two digits of a token that follow each other have all 256 values") {
+        static bool seen[DB_TOKEN_LEN - 1][16][16];
+        int values = 0;
+        for (int i = 0; i < TOKENS; i++) {
+            for (int at = 0; at < DB_TOKEN_LEN - 1; at++) {
+                int one = digit_value(drawn[i].digits[at]);
+                int two = digit_value(drawn[i].digits[at + 1]);
+                if (one < 0 || two < 0 || seen[at][one][two]) continue;
+                seen[at][one][two] = true;
+                values++;
+            }
+        }
+        CHECK_INT(values, (DB_TOKEN_LEN - 1) * 256);
+    }
     TEST("no token occurs twice, even if the clock stands still") {
         int twice = 0;
         for (int i = 1; i < TOKENS; i++) twice += compare_tokens(&drawn[i - 1], &drawn[i]) == 0;
@@ -494,6 +510,15 @@ static void test_delays(void) {
         CHECK_INT(db_login_delay(db, STR("foo"), SEC(5)), 0);
         fail(db, STR("foo"), 1, SEC(5));
         CHECK_INT(db_login_delay(db, STR("foo"), SEC(5)), 1);
+        db_destroy(db);
+    }
+    TEST("the number of failures does not overflow") {
+        struct db *db = create_delaying(3);
+        struct user *user = db_authenticate(db, STR("foo"), STR("bar"), 0);
+        CHECK(user != NULL);
+        if (user) user->failures.count = UINT32_MAX; /* pretends that there were this many */
+        fail(db, STR("foo"), 1, 0);
+        CHECK_INT(db_login_delay(db, STR("foo"), 0), 60);
         db_destroy(db);
     }
     TEST("if max_failures is 0 no name must wait") {
@@ -583,11 +608,11 @@ static void record_echo(struct str statement, struct str parameter) {
 }
 
 /* Checks that exactly these statements and parameters were echoed since the last check. */
-#define CHECK_ECHO(...) check_echo(STR_LIST(__VA_ARGS__))
-static void check_echo(const struct str pieces[], size_t count) {
+#define CHECK_ECHO(...) check_echo((const struct str[TEXT_MAX_PIECES]){__VA_ARGS__})
+static void check_echo(const struct str pieces[TEXT_MAX_PIECES]) {
     char storage[sizeof echoed_storage];
     struct text expected = TEXT(storage);
-    text_put_list(&expected, pieces, count);
+    text_put_pieces(&expected, pieces);
     CHECK_VIEW(text_str(&echoed), text_str(&expected));
     text_clear(&echoed);
 }

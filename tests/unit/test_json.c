@@ -318,6 +318,8 @@ static void test_utf8(void) {
         {STR_INIT("a\xc3\xa9z\xe2\x82\xac"), true, "several sequences"},
         {STR_INIT("\x80"), false, "a continuation byte without a first byte"},
         {STR_INIT("\xbf"), false, "a continuation byte without a first byte"},
+        {STR_INIT("\x82\x80"), false, "two continuation bytes without a first byte"},
+        {STR_INIT("\xbf\xbf"), false, "two continuation bytes without a first byte"},
         {STR_INIT("\xc0\x80"), false, "NUL in two bytes: overlong"},
         {STR_INIT("\xc1\xbf"), false, "overlong"},
         {STR_INIT("\xe0\x9f\xbf"), false, "overlong"},
@@ -327,6 +329,7 @@ static void test_utf8(void) {
         {STR_INIT("\xf4\x90\x80\x80"), false, "U+110000"},
         {STR_INIT("\xf5\x80\x80\x80"), false, "above U+10FFFF"},
         {STR_INIT("\xf8\x88\x80\x80\x80"), false, "five bytes"},
+        {STR_INIT("\xf8\x90\x80\x80"), false, "the first of five bytes begins four"},
         {STR_INIT("\xfe"), false, "a byte that UTF-8 never uses"},
         {STR_INIT("\xff"), false, "a byte that UTF-8 never uses"},
         {STR_INIT("\xc3"), false, "one byte of two"},
@@ -429,6 +432,17 @@ static void test_members(void) {
             CHECK_INT(json_find_members(at_edge(text_str(&text)), &member, 1), JSON_OBJECT);
             CHECK_INT(member.type, (len == JSON_MAX_NAME ? JSON_NUMBER : JSON_INVALID));
         }
+    }
+    TEST("a member is found behind one that is nested as deep as is allowed") {
+        char storage[2 * JSON_MAX_DEPTH + 32];
+        struct text text = TEXT(storage);
+        struct json_member member = {.name = STR("name")};
+        text_put(&text, STR("{\"a\":"));
+        for (int depth = 1; depth < JSON_MAX_DEPTH; depth++) text_put(&text, STR("["));
+        for (int depth = 1; depth < JSON_MAX_DEPTH; depth++) text_put(&text, STR("]"));
+        text_put(&text, STR(",\"name\":1}"));
+        CHECK_INT(json_find_members(at_edge(text_str(&text)), &member, 1), JSON_OBJECT);
+        CHECK_INT(member.type, JSON_NUMBER);
     }
     TEST("an invalid text has no members, even if the error comes after the member") {
         const struct str texts[] = {STR_INIT("{\"name\":1}}"), STR_INIT("{\"name\":1,\"a\"")};

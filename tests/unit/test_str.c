@@ -141,7 +141,7 @@ static void test_put(void) {
         CHECK(text.truncated);
         CHECK_VIEW(text_str(&text), STR("a"));
     }
-    TEST("an append of several views writes each of them") {
+    TEST("an append of several views writes each of them, up to six") {
         struct text text = guarded_text();
         text_put_all(&text, STR("a"), STR(""), NUMBER(10), (struct str){NULL, 0}, STR("b"),
                      STR("c"));
