@@ -384,7 +384,10 @@ static bool fail_stopping(struct row *row, int error, int first, int last) {
     if (!once) injection->clock_shift = 1000000000; /* for what can never finish */
     bool hit = has_hit(row);
     bool ends_queue = row == &rows[CALL_accept] && (error == EAGAIN || !is_harmless(error));
-    if (once) expect(lost <= (ends_queue ? 2 : !is_harmless(error)), "at most one is lost");
+    /* A connection whose request cannot be read yet counts as idle, and is closed after 1 ms. */
+    bool seems_idle = row == &rows[CALL_recv] && error == EAGAIN;
+    int may_lose = ends_queue ? 2 : seems_idle || !is_harmless(error);
+    if (once) expect(lost <= may_lose, "at most one is lost");
     await_end();
     hit = hit || has_hit(row);
     expect_good_end();
