@@ -20,13 +20,13 @@
  * every 8 ms, or a little later if there are thousands of them, and whenever none is active.
  *
  * Eviction. If all connections or all buffers are in use, one connection is closed: the one with
- * the least to lose. If the client that needs the place or the buffer holds more than 1/16 of
- * all of that kind, one of its own connections is closed. If not, a majority vote names another
- * client, and if that one holds more than 1/16, one of its connections is closed.
+ * the least to lose. But if the client that needs the place or the buffer holds more than 1/16
+ * of them, it is one of its own; and if not, but the winner of a majority vote does, it is one of
+ * the winner's.
  *
  * This file must not know users or sessions, and must not own state of the whole process, such as
  * signal handlers. It waits only in poll: never for a client, and never for the reader of the log.
- * */
+ */
 #define _POSIX_C_SOURCE 200809L
 #include "server.h"
 #include "clock.h"
@@ -48,9 +48,9 @@
 #define RETRY_TIME       (SERVER_SECOND / 10) /* until accept or a blocked log is tried again */
 
 #define FULL_POLL_INTERVAL     (8 * NS_PER_MS) /* between full polls while a connection is active */
-#define FULL_POLL_PER_INACTIVE 4000 /* plus this many ns for each connection that is not */
-#define STOPPING_POLL_MS       10   /* how often connections are looked at during a shutdown */
-#define POLL_RETRY_MS          10   /* after poll itself has failed */
+#define FULL_POLL_PER_INACTIVE 4000            /* plus this many ns for each inactive connection */
+#define STOPPING_POLL_MS       10 /* how often connections are looked at during a shutdown */
+#define POLL_RETRY_MS          10 /* after poll itself has failed */
 
 #define MAX_READ    4096 /* bytes read in one event */
 #define MAX_ACCEPTS 64   /* connections accepted in one iteration */
@@ -120,7 +120,8 @@ struct connection {
  *           close, an eviction or an accept.
  *   Rule 2. Loops that may close a connection go from high to low. Closing one moves entries only
  *           to lower indexes, so no entry is missed. An entry may be reached twice, but then its
- *           revents is 0. An event closes at most one connection.
+ *           revents is 0. An event closes at most one connection, so the loop stays
+ *           below nfds.
  *   Rule 3. revents is cleared before an event is handled.
  *   Rule 4. Between two events at least one buffer is free. */
 enum { LISTENER, STOP_PIPE, FIRST };
@@ -161,7 +162,7 @@ static void update_clock(struct server *server) {
         server->now += NS_PER_MS;
     if (second == server->date_second) return;
     server->date_second = second;
-    if (second < CLOCK_NOT_SET_BEFORE || !gmtime_r(&second, &tm) ||
+    if (second < EARLIEST_CLOCK_TIME || !gmtime_r(&second, &tm) ||
         strftime(server->date, sizeof server->date, "%a, %d %b %Y %H:%M:%S GMT", &tm) == 0)
         server->date[0] = '\0';
 }
@@ -271,7 +272,7 @@ static bool exceeds_share(const struct server *server, const struct peer *peer,
  * (Boyer and Moore). A client that holds the majority wins; if there is none, any may win. */
 static const struct peer *client_over_share(const struct server *server, const struct peer *asking,
                                             enum resource wanted) {
-    const struct peer *holder = NULL; /* at least one connection holds the resource */
+    const struct peer *holder = NULL;
     size_t votes = 0;
     if (asking && exceeds_share(server, asking, wanted)) return asking;
     for (size_t i = FIRST; i < server->nfds; i++) {
@@ -280,6 +281,7 @@ static const struct peer *client_over_share(const struct server *server, const s
         if (votes == 0) holder = &c->peer;
         votes = c->peer.network == holder->network ? votes + 1 : votes - 1;
     }
+    /* `holder` is not NULL, because at least one connection holds what is wanted. */
     return exceeds_share(server, holder, wanted) ? holder : NULL;
 }
 
@@ -564,7 +566,7 @@ static void run_once(struct server *server) {
  * stops listening. */
 static void begin_shutdown(struct server *server) {
     server->shutdown_deadline = server->now + SHUTDOWN_TIMEOUT;
-    for (size_t i = FIRST; i < server->max_nfds; i++) {
+    for (size_t left = server->max_nfds - FIRST; left > 0; left--) {
         size_t victim = server->nfds == server->max_nfds ? find_victim(server, NULL, PLACE) : 0;
         if (victim > 0 && is_busy(server, &server->connections[victim])) break;
         if (!accept_connection(server)) break;
@@ -593,8 +595,8 @@ void server_stop(struct server *server) {
 
 /* ---- Create and destroy ---- */
 
-/* One buffer for 1/16 of the connections, but not fewer than MIN_BUFFERS and not more than there
- * are connections; and one for the next event. */
+/* Buffers for 1/16 of the connections, but not fewer than MIN_BUFFERS and not more than there are
+ * connections; and one for the next event. */
 static size_t pool_size(size_t max_connections) {
     size_t size = max_connections / 16;
     if (size < MIN_BUFFERS) size = MIN_BUFFERS;
