@@ -19,10 +19,12 @@
  * iterations look only at connections that were active in the last 50 ms. All are looked at
  * every 8 ms, or a little later if there are thousands of them, and whenever none is active.
  *
- * Eviction. If all connections or all buffers are in use, one connection is closed: the one with
- * the least to lose. But if the client that needs the place or the buffer holds more than 1/16
- * of them, it is one of its own; and if not, but the winner of a majority vote does, it is one of
- * the winner's.
+ * Eviction. If all connections or all buffers are in use, one connection is closed, and the
+ * first rule that applies says whose:
+ *     1. the client that needs the place or the buffer, if it holds more than 1/16 of them;
+ *     2. the winner of a majority vote, if that client holds more than 1/16 of them;
+ *     3. any client.
+ * Of their connections it is the one with the least to lose.
  *
  * This file must not know users or sessions, and must not own state of the whole process, such as
  * signal handlers. It waits only in poll: never for a client, and never for the reader of the log.
@@ -257,7 +259,8 @@ static bool is_busy(const struct server *server, const struct connection *c) {
     return c->buffer || (!c->lingering && is_active(server, c));
 }
 
-/* A client that holds only one never exceeds its share, however small the table is. */
+/* Returns whether a client holds more than 1/16 of the places or buffers. One that holds only one
+ * never does, however small the table is. */
 static bool exceeds_share(const struct server *server, const struct peer *peer,
                           enum resource wanted) {
     size_t held = 0, total = wanted == BUFFER ? server->buffer_count : server->max_nfds - FIRST;
@@ -322,7 +325,7 @@ static void finish_response(struct server *server, struct connection *c, struct 
 }
 
 /* Replaces a response that cannot be sent. */
-static void check_response(struct http_response *res) {
+static void make_sendable(struct http_response *res) {
     const char *error = NULL;
     if (res->body.truncated) error = "The response is too large";
     if (res->status < 200 || res->status > 599) error = "The handler returned an invalid status";
@@ -344,7 +347,7 @@ static void handle_request(struct server *server, struct connection *c) {
         res->status = route_error(res, 421, "This server does not serve https URIs");
     else
         res->status = route_request(server->routes, req, res);
-    check_response(res);
+    make_sendable(res);
     finish_response(server, c, req->request_line);
 }
 
