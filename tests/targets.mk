@@ -22,7 +22,7 @@ boards:
 # portable: other compilers, standards and C libraries, lwIP, and nothing but POSIX names
 portable:
 	CC='$(CC)' sh tests/boards/portable.sh
-# boot: emulated Arm and MIPS boards on which the server is the only program; KERNEL=build, BOOT=-m
+# boot: emulated Arm boards on which the server is the only program; KERNEL=build, BOOT=-m
 boot:
 	KERNEL='$(KERNEL)' sh tests/boot/boot.sh $(BOOT)
 # memory: the memory of a small board's build
