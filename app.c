@@ -63,7 +63,7 @@ static void set_session_cookie(struct http_response *res, struct str token, stru
                    expires);
 }
 
-/* Returns the user who is logged in, or NULL. */
+/* Returns the user of the request's session, or NULL. */
 static const struct user *current_user(const struct http_request *req) {
     struct str token = http_find_cookie(req, STR("session_id"));
     if (token.len == 0) return NULL;

@@ -412,8 +412,8 @@ static void skip_chunks(struct scanner *in) {
     expect(in, "\r\n");
 }
 
-/* Moves the data of all chunks together. There is no sentinel at `end`, the end of the request, but
- * the chunks are known to be valid, so no loop goes beyond the last one. */
+/* Moves the data of all chunks together. `end` is the end of the request and holds no sentinel. The
+ * loop stops at the last chunk, because skip_chunks has checked all of them. */
 static struct str decode_chunks(char *body, const char *end) {
     struct scanner in = {body, body, end, PARSED};
     char *to = body;
@@ -433,7 +433,8 @@ size_t http_empty_lines_len(const char *buf, size_t len) {
     return n;
 }
 
-/* The status for a request that is incomplete although the buffer is full, by where it ended. */
+/* Returns the status for a request that fills the buffer and is still incomplete. It depends on the
+ * part that did not fit. */
 static int too_large_status(const struct http_request *req) {
     if (req->request_line.len == 0) return 414;
     return req->head_len == 0 ? 431 : 413;

@@ -97,7 +97,7 @@ struct buffer {
 
 struct connection {
     int64_t since;             /* the time of the last change of state or the last response */
-    struct buffer *buffer;     /* NULL if there is no unparsed input and no unsent output */
+    struct buffer *buffer;     /* NULL if no input is unparsed and no output is unsent */
     bool close_after_response; /* no further request is read */
     bool lingering;            /* our side of the connection is shut down */
     bool continue_sent;        /* a 100 (Continue) was sent; reset when the response is made */
@@ -272,7 +272,7 @@ static bool exceeds_share(const struct server *server, const struct peer *peer,
 }
 
 /* Returns a client that exceeds its share, or NULL: `asking`, or else the winner of a majority vote
- * (Boyer and Moore). A client that holds the majority wins; if there is none, any may win. */
+ * (Boyer and Moore). A client that holds the majority wins. Without a majority any may win. */
 static const struct peer *client_over_share(const struct server *server, const struct peer *asking,
                                             enum resource wanted) {
     const struct peer *holder = NULL;
@@ -288,8 +288,9 @@ static const struct peer *client_over_share(const struct server *server, const s
     return exceeds_share(server, holder, wanted) ? holder : NULL;
 }
 
-/* Returns the connection to evict, or 0 if there is none: one of `client`, if it is not NULL. One
- * that is not busy is preferred; among equals, the one whose deadline is nearest. */
+/* Returns the index of the connection to evict, or 0 if no connection qualifies. If `client` is
+ * not NULL, only its connections qualify. A connection that is not busy is preferred. Among equals
+ * it is the one with the nearest deadline. */
 static size_t find_victim(const struct server *server, const struct peer *client,
                           enum resource wanted) {
     size_t victim = 0;
@@ -365,7 +366,8 @@ static void reject_request(struct server *server, struct connection *c, struct s
     finish_response(server, c, line);
 }
 
-/* Handles all complete requests whose responses fit the output. Returns whether there is any. */
+/* Handles complete requests while their responses fit the output buffer. Returns whether the buffer
+ * holds output to send. */
 static bool process_input(struct server *server, struct connection *c) {
     struct text *in = &c->buffer->in, *out = &c->buffer->out;
     size_t used = 0;
