@@ -167,8 +167,8 @@ def arrays():
         y = 308 + 34 * i
         picture.rect(620, y, 160, 28, 'none')
         picture.text(700, y + 18, f'free_buffers[{i}]', 'code', 'middle')
-    picture.arrow([(620, 322), (596, 322), (596, 186), (620, 186)])
-    picture.arrow([(620, 356), (580, 356), (580, 248), (620, 248)])
+    picture.arrow([(620, 322), (596, 322), (596, 248), (620, 248)])
+    picture.arrow([(620, 356), (580, 356), (580, 186), (620, 186)])
     return picture
 
 
@@ -207,6 +207,7 @@ def loop():
     x, seen = left + per_ms * 18, left + per_ms * 24.5
     picture.arrow([(x, 82), (x, 134)], 'red')
     picture.arrow([(x, 100), (seen, 100), (seen, 116)], 'red')
+    picture.text((x + seen) / 2, 114, 'waits', 'small t-red', 'middle')
     picture.text(x - 8, 62, 'a request on an inactive connection: seen by the next', 'small t-red')
     picture.text(x - 8, 77, 'full poll, about 8 ms later at most', 'small t-red')
 
