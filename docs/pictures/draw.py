@@ -35,7 +35,7 @@ def request():
                       'and back to the socket')
     boxes = [
         ('struct text in', '"GET /home HTTP/1.1\\r\\nHost: ..."'),
-        ('struct http_request', 'method, path, fields, body: views into `in`'),
+        ('struct http_request', 'method, path, fields, body: views into the input'),
         ('struct route', '{"GET", "/home", handle_home}'),
         ('struct http_response', 'status, extra_fields, body'),
         ('struct text out', '"HTTP/1.1 200 OK\\r\\nDate: ..."'),
@@ -63,7 +63,7 @@ def request():
         ('json_unescape', 'json.c', 'struct text: password'),
         ('db_authenticate', 'db.c, sha1.c', 'struct user'),
         ('db_add_session', 'db.c, sha1.c', 'struct session'),
-        ('http_add_field', 'http.c', 'the field Set-Cookie'),
+        ('http_add_field', 'http.c', 'Set-Cookie and body'),
     ])
     return picture
 
@@ -84,7 +84,8 @@ def connection():
     picture.arrow([(490, 124), (260, 124)])
     picture.text(375, 142, 'all requests are handled', 'small', 'middle')
     picture.arrow([(260, 240), (490, 240)])
-    picture.text(375, 232, 'the socket is full', 'small', 'middle')
+    picture.text(375, 217, 'a request is handled,', 'small', 'middle')
+    picture.text(375, 232, 'but the socket is full', 'small', 'middle')
     picture.arrow([(490, 264), (260, 264)])
     picture.text(375, 282, 'all is sent, no input is left', 'small', 'middle')
     picture.arrow([(534, 140), (534, 224)])
@@ -98,13 +99,17 @@ def connection():
         for i, line in enumerate(lines):
             picture.text(x + step + 8, y + 4 + 16 * i, line, 'small t-red')
 
-    ends(610, 100, ['10 s: 408, closed'])
+    ends(610, 100, ['10 s: 408, last response'])
     ends(610, 124, ['EOF: closed, logged'])
     ends(610, 240, ['10 s: closed, logged'])
     ends(610, 264, ['error: closed, logged'])
     picture.arrow([(150, 182), (116, 182)], 'red')
     picture.text(108, 178, '15 s or EOF:', 'small t-red', 'end')
     picture.text(108, 194, 'closed', 'small t-red', 'end')
+
+    picture.arrow([(150, 224), (120, 224), (120, 256), (150, 256)])
+    for i, line in enumerate(('a request that', 'came whole is', 'handled, and its', 'response sent')):
+        picture.text(112, 228 + 15 * i, line, 'small', 'end')
 
     picture.line([(30, 312), (770, 312)], 'line dash')
     picture.text(30, 338, 'When the last response is sent (close_after_response):', 'small')
@@ -161,7 +166,7 @@ def arrays():
         buffer(picture, 109 + 62 * i, kind)
     picture.arrow([(530, 124), (620, 124)])
     picture.text(245, 336, 'green: active, or accepted since the last full poll', 'small dim')
-    picture.text(245, 354, 'blue: idle for longer than 50 ms, or slow', 'small dim')
+    picture.text(245, 354, 'blue: inactive', 'small dim')
     picture.text(245, 372, 'dashed: not in use', 'small dim')
     for i in range(2):
         y = 308 + 34 * i
@@ -209,7 +214,7 @@ def loop():
     picture.arrow([(x, 100), (seen, 100), (seen, 116)], 'red')
     picture.text((x + seen) / 2, 114, 'waits', 'small t-red', 'middle')
     picture.text(x - 8, 62, 'a request on an inactive connection: seen by the next', 'small t-red')
-    picture.text(x - 8, 77, 'full poll, about 8 ms later at most', 'small t-red')
+    picture.text(x - 8, 77, 'full poll, at most 8 ms later (48 ms with 10,000 connections)', 'small t-red')
 
     picture.text(left, 226, 'At rest: no connection was active for 50 ms', 'bold')
     picture.line([(left, 310), (780, 310)])
