@@ -99,7 +99,7 @@ def connection():
         for i, line in enumerate(lines):
             picture.text(x + step + 8, y + 4 + 16 * i, line, 'small t-red')
 
-    ends(610, 100, ['10 s: 408, last response'])
+    ends(610, 100, ['10 s: 408, see below'])
     ends(610, 124, ['EOF: closed, logged'])
     ends(610, 240, ['10 s: closed, logged'])
     ends(610, 264, ['error: closed, logged'])
@@ -229,8 +229,8 @@ def loop():
     picture.arrow([(x, 252), (x, 274)], 'red')
     picture.text(x + 8, 262, 'a request on any connection: seen at once', 'small t-red')
     picture.arrow([(x + 6, 296), (left + 45 * 15 - 4, 296)])
-    picture.text(x + 24, 288, 'then active polls for 50 ms, and it waits again', 'small')
-    picture.text(780, 352, 'the idle timeout of the first connection', 'small dim', 'end')
+    picture.text(x + 24, 288, 'polls as under load for 50 ms, then waits again', 'small')
+    picture.text(780, 352, 'a deadline: a connection has been idle for 15 s', 'small dim', 'end')
     return picture
 
 
