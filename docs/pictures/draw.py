@@ -237,7 +237,7 @@ def loop():
 # ---- tables.svg: users and user_sessions ----
 
 def cells(picture, y, name, note, texts, kinds=None):
-    """An array: eight cells, the first at x = 200."""
+    """An array of cells, the first at x = 200."""
     picture.text(16, y + 13, name, 'code bold')
     picture.text(16, y + 29, note, 'small dim')
     for i, text in enumerate(texts):
@@ -259,8 +259,8 @@ def both_ways(picture, x0, x1, y):
 def tables():
     picture = Picture(800, 500, 'The tables of db.c: the users in a list, the sessions of each user in a circular '
                       'list by age, a hash index for each table, and the array of all session rows')
-    cells(picture, 16, 'user_buckets', 'hash of the name', ['NULL', '', 'NULL', 'NULL', 'NULL', '', 'NULL', 'NULL'])
-    cells(picture, 340, 'session_buckets', 'digits of the token', ['NULL', '', 'NULL', '', *['NULL'] * 4])
+    cells(picture, 16, 'user_buckets', 'hash of the name', ['', ''])
+    cells(picture, 340, 'session_buckets', 'digits of the token', ['NULL', '', *['NULL'] * 4, '', 'NULL'])
     picture.text(16, 137, 'users_head', 'code bold')
     picture.text(16, 153, 'in order of insertion', 'small dim')
     picture.arrow([(160, 133), (220, 133)])
@@ -270,8 +270,8 @@ def tables():
     picture.box(510, 108, 130, 50, ['struct user', 'bar'], 'green')
     picture.arrow([(640, 133), (700, 133)])
     picture.text(708, 137, 'NULL', 'code dim')
-    point(picture, 302, 31, (302, 108))
-    point(picture, 574, 31, (574, 108))
+    point(picture, 234, 31, (234, 108))
+    point(picture, 302, 31, (302, 80), (574, 80), (574, 108))
 
     # The sessions of foo.
     for x, token, age in ((200, '3f2a...', 'the oldest'), (390, 'c81d...', ''), (580, 'c8f0...', 'the newest')):
@@ -287,9 +287,9 @@ def tables():
     picture.arrow([(318, 158), (318, 196), (596, 196), (596, 236)])
     picture.text(457, 177, 'the list ends where it begins', 'small dim', 'middle')
     point(picture, 302, 355, (302, 286))
-    point(picture, 438, 355, (438, 286))
-    picture.arrow([(490, 286), (490, 310), (650, 310), (650, 286)], 'blue')
-    picture.text(570, 326, 'hash_next: in the same bucket', 'small t-blue', 'middle')
+    point(picture, 642, 355, (642, 286))
+    picture.arrow([(610, 286), (610, 310), (460, 310), (460, 286)], 'blue')
+    picture.text(535, 326, 'hash_next: in the same bucket', 'small t-blue', 'middle')
 
     cells(picture, 420, 'session_rows', 'allocated at the start',
           ['3f2a', 'free', 'c81d', 'c8f0', 'new', 'new', 'new', 'new'],
