@@ -46,10 +46,10 @@ static struct server *server;
 static struct log access_log;
 static bool behind_tls; /* -S: a proxy decrypts */
 
-/* Prints why something failed. Returns false, so a function can write `return fail(...);`. */
-static bool fail(const char *action, const char *object, const char *cause) {
+/* Prints why the server cannot start, and ends the program. */
+static void fail(const char *action, const char *object, const char *cause) {
     fprintf(stderr, "server: cannot %s %s: %s\n", action, object, cause);
-    return false;
+    exit(1);
 }
 
 /* ---- The session cookie ---- */
@@ -182,22 +182,20 @@ static const struct options defaults = {
 };
 
 static const char usage[] =
-    "usage: server [-a ADDRESS] [-p PORT] [-u FILE] [-c CONNECTIONS] [-s SESSIONS]\n"
-    "              [-i SECONDS] [-l SECONDS] [-b FAILURES] [-eSqhV]\n"
-    "  -a  address to listen on: IPv4, IPv6, or the path of a Unix socket (default 0.0.0.0)\n"
-    "  -p  port to listen on, 0 = pick a free one (default 8080)\n"
-    "  -u  users file with lines of name:password, which only its owner may access (default "
-    "foo:foo)\n"
-    "  -c  maximum number of connections (default 1024)\n"
-    "  -s  maximum number of sessions, shared evenly among the users (default 4096)\n"
-    "  -i  idle timeout of a session in seconds, 0 = none (default 1800)\n"
-    "  -l  maximum lifetime of a session in seconds, 0 = none (default 28800)\n"
-    "  -b  failed logins in a row before a username must wait, 0 = unlimited (default 10)\n"
-    "  -e  log the SQL statements that the Python original would run, session ids included\n"
-    "  -S  behind a proxy that decrypts HTTPS: mark the cookie Secure, accept https URIs\n"
-    "  -q  log no requests\n"
-    "  -h  print this help\n"
-    "  -V  print the version\n";
+    "usage: server [OPTION]...\n"
+    "  -a ADDRESS  IPv4, IPv6, or the path of a Unix socket (default 0.0.0.0)\n"
+    "  -p PORT     0 = pick a free one (default 8080)\n"
+    "  -u FILE     lines of name:password, which only its owner may access (default foo:foo)\n"
+    "  -c NUMBER   maximum number of connections (default 1024)\n"
+    "  -s NUMBER   maximum number of sessions, shared evenly among the users (default 4096)\n"
+    "  -i SECONDS  idle timeout of a session, 0 = none (default 1800)\n"
+    "  -l SECONDS  maximum lifetime of a session, 0 = none (default 28800)\n"
+    "  -b NUMBER   failed logins in a row before a username must wait, 0 = unlimited (default 10)\n"
+    "  -e          log the SQL statements of the Python original, session ids included\n"
+    "  -S          behind a proxy that decrypts HTTPS: Secure cookie, https URIs accepted\n"
+    "  -q          log no requests\n"
+    "  -h          print this help\n"
+    "  -V          print the version\n";
 
 /* Does not return. */
 static void usage_error(int option, const char *message) {
@@ -271,7 +269,7 @@ static void parse_options(struct options *options, int argc, char **argv) {
 /* ---- The users file: lines of name:password; empty lines and comments (#) are ignored ---- */
 
 /* Reads a file that only its owner may access. Returns NULL, or why it failed. The caller must
- * clear `text` and free text->s in either case. */
+ * clear `text` and free text->s. */
 static const char *read_users_file(int fd, struct text *text) {
     struct stat status;
     if (fstat(fd, &status) < 0) return strerror(errno);
@@ -323,36 +321,37 @@ static const char *add_user(struct str line) {
 
 /* Counts the users, creates the tables and adds the users. There is at least one session for
  * each user. `path` is for error messages. */
-static bool fill_db(struct db_options *options, const char *path, struct str users) {
+static void fill_db(struct db_options *options, const char *path, struct str users) {
     for (struct str rest = users; rest.len > 0;) options->max_users += next_line(&rest).len > 0;
-    if (options->max_users == 0) return fail("read", path, "there are no users in it");
+    if (options->max_users == 0) fail("read", path, "there are no users in it");
     if (options->max_sessions < options->max_users) options->max_sessions = options->max_users;
     puts("DB: Creating users table in memory...");
     db = db_create(options);
-    if (!db) return fail("create", "the tables", "out of memory");
+    if (!db) fail("create", "the tables", "out of memory");
     puts("DB: Adding users...");
     for (unsigned number = 1; users.len > 0; number++) {
         struct str line = next_line(&users);
         const char *error = line.len > 0 ? add_user(line) : NULL;
         if (!error) continue;
         fprintf(stderr, "server: %s:%u: %s\n", path, number, error);
-        return false;
+        exit(1);
     }
-    return true;
 }
 
-static bool open_db(struct options *options) {
+static void open_db(struct options *options) {
     const char *path = options->users_file;
-    if (!path) return fill_db(&options->db, "the example", STR("foo:foo"));
     struct text users = {NULL, 0, 0, false};
+    if (!path) {
+        fill_db(&options->db, "the example", STR("foo:foo"));
+        return;
+    }
     int fd = open(path, O_RDONLY | O_NONBLOCK); /* opening a FIFO must not block */
     const char *error = fd < 0 ? strerror(errno) : read_users_file(fd, &users);
-    bool success = error ? fail("read", path, error)
-                         : fill_db(&options->db, path, without_bom(text_str(&users)));
+    if (error) fail("read", path, error);
+    fill_db(&options->db, path, without_bom(text_str(&users)));
     close(fd);
     text_clear(&users);
     free(users.s);
-    return success;
 }
 
 /* ---- The process: descriptors, random bytes, signals ---- */
@@ -368,17 +367,15 @@ static void open_standard_fds(void) {
 
 /* Fills the secret from the system's random source. A file in its place, as in a chroot, would hold
  * a secret that others know. */
-static bool read_secret(unsigned char secret[DB_SECRET_SIZE]) {
+static void read_secret(unsigned char secret[DB_SECRET_SIZE]) {
     static const char path[] = "/dev/urandom";
     struct stat status;
     int fd = open(path, O_RDONLY);
-    if (fd < 0 || fstat(fd, &status) < 0) return fail("read", path, strerror(errno));
-    if (!S_ISCHR(status.st_mode)) return fail("read", path, "it is not a device");
+    if (fd < 0 || fstat(fd, &status) < 0) fail("read", path, strerror(errno));
+    if (!S_ISCHR(status.st_mode)) fail("read", path, "it is not a device");
     errno = EIO; /* if it ends early */
-    if (read(fd, secret, DB_SECRET_SIZE) != DB_SECRET_SIZE)
-        return fail("read", path, strerror(errno));
+    if (read(fd, secret, DB_SECRET_SIZE) != DB_SECRET_SIZE) fail("read", path, strerror(errno));
     close(fd);
-    return true;
 }
 
 /* Raises the limit on open files so that `max_connections` fit. Returns how many do fit. */
@@ -400,24 +397,31 @@ static void on_stop_signal(int number) {
     server_stop(server);
 }
 
-static bool set_handler(int number, void (*handler)(int)) {
+static void set_handler(int number, void (*handler)(int)) {
     struct sigaction action = {.sa_handler = handler};
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, number);
-    if (sigaction(number, &action, NULL) == 0 && sigprocmask(SIG_UNBLOCK, &set, NULL) == 0)
-        return true;
-    return fail("handle", "signals", strerror(errno));
+    if (sigaction(number, &action, NULL) < 0 || sigprocmask(SIG_UNBLOCK, &set, NULL) < 0)
+        fail("handle", "signals", strerror(errno));
 }
 
 /* SIGINT and SIGTERM stop the server, even if they were ignored or blocked at the start: a shell
  * ignores SIGINT for `server &` in a script. SIGHUP stops it too, unless it was ignored at the
  * start, as under nohup. */
-static bool handle_stop_signals(void (*handler)(int)) {
+static void handle_stop_signals(void) {
     struct sigaction hangup;
-    if (sigaction(SIGHUP, NULL, &hangup) < 0) return fail("handle", "signals", strerror(errno));
-    if (hangup.sa_handler != SIG_IGN && !set_handler(SIGHUP, handler)) return false;
-    return set_handler(SIGINT, handler) && set_handler(SIGTERM, handler);
+    if (sigaction(SIGHUP, NULL, &hangup) < 0) fail("handle", "signals", strerror(errno));
+    if (hangup.sa_handler != SIG_IGN) set_handler(SIGHUP, on_stop_signal);
+    set_handler(SIGINT, on_stop_signal);
+    set_handler(SIGTERM, on_stop_signal);
+}
+
+/* From now on the handler is not called: the server that it uses will be destroyed. */
+static void block_signals(void) {
+    sigset_t set;
+    sigfillset(&set);
+    sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
 /* A terminal that was stopped with Ctrl-S must not keep the program from ending. */
@@ -433,30 +437,25 @@ int main(int argc, char **argv) {
     struct listener listener;
     open_standard_fds();
     /* A closed pipe must not end the server, nor must a log that has reached its maximum size. */
-    if (!set_handler(SIGPIPE, SIG_IGN) || !set_handler(SIGXFSZ, SIG_IGN)) return 1;
+    set_handler(SIGPIPE, SIG_IGN);
+    set_handler(SIGXFSZ, SIG_IGN);
     parse_options(&options, argc, argv);
     log_open(&access_log, options.quiet);
-    if (!read_secret(options.db.secret) || !open_db(&options)) return 1;
+    read_secret(options.db.secret);
+    open_db(&options);
     options.max_connections = raise_fd_limit(options.max_connections);
-    const char *error = listen_open(&listener, options.address, options.port);
-    if (error) {
-        fail("listen on", listener.name, error);
-        return 1;
-    }
-    listener.behind_tls = behind_tls;
     server = server_create(&listener, routes, &access_log, options.max_connections);
-    bool ready = server ? handle_stop_signals(on_stop_signal)
-                        : fail("create", "the server", strerror(errno));
-    if (!ready) {
-        listen_close(&listener);
-        return 1;
-    }
+    if (!server) fail("create", "the server", strerror(errno));
+    handle_stop_signals();
+    const char *error = listen_open(&listener, options.address, options.port);
+    if (error) fail("listen on", listener.name, error);
+    listener.behind_tls = behind_tls;
     fflush(stdout); /* what was printed so far comes before the log lines */
     log_flush(&access_log);
     printf("Serving on %s...\n", listener.name);
     fflush(stdout);
     server_run(server);
-    handle_stop_signals(SIG_IGN); /* the handler must not see a server that is destroyed */
+    block_signals();
     server_destroy(server);
     db_destroy(db);
     log_end(&access_log);

@@ -43,7 +43,7 @@
 
 /* The parts of a request in which a byte may stand. NUL may stand in none: it is the sentinel.
  * Targets may hold more than RFC 3986 allows, because browsers and curl send such bytes as they
- * are. Classes that are ranges are not in the table. */
+ * are. */
 enum byte_class {
     TOKEN = 1,      /* methods and field names (RFC 9110 section 5.6.2) */
     HOST = 2,       /* host names (RFC 3986 section 3.2.2) */
@@ -56,28 +56,32 @@ enum byte_class {
 };
 
 /* clang-format off */
-#define DELIM (HOST | ADDRESS) /* sub-delims of RFC 3986 section 2.2 */
-#define MARK  (DELIM | TOKEN)  /* those that may stand in a token too */
-#define ALL   (MARK | UNRESERVED)
-#define THIRTEEN ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL
+#define OTHER (TARGET | VALUE)
+#define DELIM (OTHER | HOST | ADDRESS) /* sub-delims of RFC 3986 section 2.2 */
+#define MARK  (DELIM | TOKEN)          /* those that may stand in a token too */
+#define ALPHA (MARK | UNRESERVED)
+#define SIX(class)     class, class, class, class, class, class
+#define TEN(class)     SIX(class), class, class, class, class
+#define SIXTEEN(class) SIX(class), TEN(class)
 static const unsigned char byte_classes[256] = {
-    ['a'] = THIRTEEN, THIRTEEN, ['A'] = THIRTEEN, THIRTEEN,
-    ['0'] = ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL,
-    ['-'] = ALL, ['.'] = ALL, ['_'] = ALL, ['~'] = ALL,
+    ['a'] = SIX(ALPHA | HEX), TEN(ALPHA), TEN(ALPHA),
+    ['A'] = SIX(ALPHA | HEX), TEN(ALPHA), TEN(ALPHA),
+    ['0'] = TEN(ALPHA | HEX | DIGIT),
+    ['-'] = ALPHA, ['.'] = ALPHA, ['_'] = ALPHA, ['~'] = ALPHA,
     ['!'] = MARK, ['$'] = MARK, ['&'] = MARK, ['\''] = MARK, ['*'] = MARK, ['+'] = MARK,
-    ['#'] = TOKEN, ['^'] = TOKEN, ['`'] = TOKEN, ['|'] = TOKEN,
-    ['%'] = TOKEN | HOST, [':'] = ADDRESS,
     ['('] = DELIM, [')'] = DELIM, [','] = DELIM, [';'] = DELIM, ['='] = DELIM,
+    ['^'] = OTHER | TOKEN, ['`'] = OTHER | TOKEN, ['|'] = OTHER | TOKEN,
+    ['%'] = OTHER | TOKEN | HOST, [':'] = OTHER | ADDRESS, ['#'] = VALUE | TOKEN,
+    ['"'] = OTHER, ['/'] = OTHER, ['<'] = OTHER, ['>'] = OTHER, ['?'] = OTHER, ['@'] = OTHER,
+    ['['] = OTHER, ['\\'] = OTHER, [']'] = OTHER, ['{'] = OTHER, ['}'] = OTHER,
+    [' '] = VALUE, ['\t'] = VALUE,
+    [0x80] = SIXTEEN(OTHER), SIXTEEN(OTHER), SIXTEEN(OTHER), SIXTEEN(OTHER),
+    SIXTEEN(OTHER), SIXTEEN(OTHER), SIXTEEN(OTHER), SIXTEEN(OTHER),
 };
 /* clang-format on */
 
 static inline bool in_class(char byte, enum byte_class class) {
-    unsigned char value = (unsigned char)byte;
-    if (class == VALUE) return (value >= ' ' && value != 0x7f) || value == '\t';
-    if (class == TARGET) return value > ' ' && value != 0x7f && value != '#';
-    if (class == DIGIT) return is_digit(byte);
-    if (class == HEX) return hex_value(byte) >= 0;
-    return byte_classes[value] & class;
+    return byte_classes[(unsigned char)byte] & class;
 }
 
 /* Returns how many bytes at the start of `s` are in the class. */
@@ -90,11 +94,14 @@ static size_t span(struct str s, enum byte_class class) {
 static bool consists_of(struct str s, enum byte_class class) { return span(s, class) == s.len; }
 
 /* Names of fields, schemes and options are case-insensitive. */
-static bool equal_ignore_case(struct str a, struct str b) {
-    if (a.len != b.len) return false;
-    for (size_t i = 0; i < a.len; i++)
-        if (a.s[i] != b.s[i] && ascii_lower(a.s[i]) != ascii_lower(b.s[i])) return false;
+static bool bytes_equal_ignore_case(const char *a, size_t a_len, const char *b, size_t b_len) {
+    if (a_len != b_len) return false;
+    for (size_t i = 0; i < a_len; i++)
+        if (a[i] != b[i] && ascii_lower(a[i]) != ascii_lower(b[i])) return false;
     return true;
+}
+static inline bool equal_ignore_case(struct str a, struct str b) {
+    return bytes_equal_ignore_case(a.s, a.len, b.s, b.len);
 }
 
 static bool is_blank(char byte) { return byte == ' ' || byte == '\t'; }
@@ -505,36 +512,32 @@ bool http_is_cross_origin(const struct http_request *req) {
 
 /* The statuses that are registered with IANA (RFC 9110 section 16.2.1). */
 /* clang-format off */
-static const struct {
-    int status;
-    const char *reason;
-} reasons[] = {
-    {200, "OK"}, {201, "Created"}, {202, "Accepted"}, {203, "Non-Authoritative Information"},
-    {204, "No Content"}, {205, "Reset Content"}, {206, "Partial Content"},
-    {207, "Multi-Status"}, {208, "Already Reported"}, {226, "IM Used"},
-    {300, "Multiple Choices"}, {301, "Moved Permanently"}, {302, "Found"}, {303, "See Other"},
-    {304, "Not Modified"}, {305, "Use Proxy"}, {307, "Temporary Redirect"},
-    {308, "Permanent Redirect"},
-    {400, "Bad Request"}, {401, "Unauthorized"}, {402, "Payment Required"}, {403, "Forbidden"},
-    {404, "Not Found"}, {405, "Method Not Allowed"}, {406, "Not Acceptable"},
-    {407, "Proxy Authentication Required"}, {408, "Request Timeout"}, {409, "Conflict"},
-    {410, "Gone"}, {411, "Length Required"}, {412, "Precondition Failed"},
-    {413, "Content Too Large"}, {414, "URI Too Long"}, {415, "Unsupported Media Type"},
-    {416, "Range Not Satisfiable"}, {417, "Expectation Failed"}, {421, "Misdirected Request"},
-    {422, "Unprocessable Content"}, {423, "Locked"}, {424, "Failed Dependency"},
-    {425, "Too Early"}, {426, "Upgrade Required"}, {428, "Precondition Required"},
-    {429, "Too Many Requests"}, {431, "Request Header Fields Too Large"},
-    {451, "Unavailable For Legal Reasons"},
-    {500, "Internal Server Error"}, {501, "Not Implemented"}, {502, "Bad Gateway"},
-    {503, "Service Unavailable"}, {504, "Gateway Timeout"}, {505, "HTTP Version Not Supported"},
-    {506, "Variant Also Negotiates"}, {507, "Insufficient Storage"}, {508, "Loop Detected"},
-    {510, "Not Extended"}, {511, "Network Authentication Required"},
-};
+static const char statuses[] =
+    "200 OK\n" "201 Created\n" "202 Accepted\n" "203 Non-Authoritative Information\n"
+    "204 No Content\n" "205 Reset Content\n" "206 Partial Content\n" "207 Multi-Status\n"
+    "208 Already Reported\n" "226 IM Used\n" "300 Multiple Choices\n" "301 Moved Permanently\n"
+    "302 Found\n" "303 See Other\n" "304 Not Modified\n" "305 Use Proxy\n"
+    "307 Temporary Redirect\n" "308 Permanent Redirect\n" "400 Bad Request\n" "401 Unauthorized\n"
+    "402 Payment Required\n" "403 Forbidden\n" "404 Not Found\n" "405 Method Not Allowed\n"
+    "406 Not Acceptable\n" "407 Proxy Authentication Required\n" "408 Request Timeout\n"
+    "409 Conflict\n" "410 Gone\n" "411 Length Required\n" "412 Precondition Failed\n"
+    "413 Content Too Large\n" "414 URI Too Long\n" "415 Unsupported Media Type\n"
+    "416 Range Not Satisfiable\n" "417 Expectation Failed\n" "421 Misdirected Request\n"
+    "422 Unprocessable Content\n" "423 Locked\n" "424 Failed Dependency\n" "425 Too Early\n"
+    "426 Upgrade Required\n" "428 Precondition Required\n" "429 Too Many Requests\n"
+    "431 Request Header Fields Too Large\n" "451 Unavailable For Legal Reasons\n"
+    "500 Internal Server Error\n" "501 Not Implemented\n" "502 Bad Gateway\n"
+    "503 Service Unavailable\n" "504 Gateway Timeout\n" "505 HTTP Version Not Supported\n"
+    "506 Variant Also Negotiates\n" "507 Insufficient Storage\n" "508 Loop Detected\n"
+    "510 Not Extended\n" "511 Network Authentication Required\n";
 /* clang-format on */
 
 struct str http_reason(int status) {
-    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
-        if (reasons[i].status == status) return str_of(reasons[i].reason);
+    struct str lines = STR(statuses), code = NUMBER((size_t)status);
+    while (lines.len > 0) {
+        struct str reason = str_split(&lines, '\n');
+        if (str_equal(str_split(&reason, ' '), code)) return reason;
+    }
     return STR("");
 }
 
@@ -562,14 +565,14 @@ void http_response_init(struct http_response *res, const struct http_request *re
     res->body = TEXT(res->body_storage);
 }
 
-void http_add_field_pieces(struct http_response *res, struct str name,
-                           const struct str value[TEXT_MAX_PIECES]) {
+void http_add_field_pieces(struct http_response *res, struct str name, const struct str value[],
+                           size_t count) {
     struct text *fields = &res->extra_fields;
     size_t value_start = fields->len + name.len + strlen(": "), value_end = value_start;
-    for (size_t i = 0; i < TEXT_MAX_PIECES; i++) value_end += value[i].len;
+    for (size_t i = 0; i < count; i++) value_end += value[i].len;
     if (value_end + strlen("\r\n") > fields->cap) return;
     text_put_all(fields, name, STR(": "));
-    text_put_pieces(fields, value);
+    text_put_pieces(fields, value, count);
     for (char *at = fields->s + value_start; at < fields->s + value_end; at++)
         if (!in_class(*at, VALUE)) *at = ' ';
     text_put(fields, STR("\r\n"));
@@ -592,7 +595,7 @@ static void put_default_line(struct text *out, const struct http_response *res, 
 
 void http_format_response(struct text *out, const struct http_response *res, struct str date) {
     bool has_content = res->status != 204 && res->status != 304; /* RFC 9110 section 8.6 */
-    text_put_all(out, STR("HTTP/1.1 "), NUMBER((uint64_t)res->status), STR(" "),
+    text_put_all(out, STR("HTTP/1.1 "), NUMBER((size_t)res->status), STR(" "),
                  http_reason(res->status), STR("\r\n"));
     if (date.len > 0) text_put_all(out, STR("Date: "), date, STR("\r\n"));
     if (has_content) put_default_line(out, res, STR("Content-Type: application/json\r\n"));

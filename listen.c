@@ -88,7 +88,7 @@ static void describe(const union address *address, struct peer *peer) {
 /* Returns the value of LISTEN_FDS if it is meant for this process and is not 0, otherwise NULL. */
 static const char *inherited_fds(void) {
     const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
-    if (!pid || !str_equal(str_of(pid), NUMBER((uint64_t)getpid()))) return NULL;
+    if (!pid || !str_equal(str_of(pid), NUMBER((size_t)getpid()))) return NULL;
     return fds && strcmp(fds, "0") != 0 ? fds : NULL;
 }
 

@@ -120,7 +120,7 @@ static void put_line(struct log *log, const char *peer, struct str request_line,
 
 void log_request(struct log *log, const char *peer, struct str request_line, int status,
                  size_t body_len) {
-    if (!log->quiet) put_line(log, peer, request_line, NUMBER((uint64_t)status), NUMBER(body_len));
+    if (!log->quiet) put_line(log, peer, request_line, NUMBER((size_t)status), NUMBER(body_len));
 }
 
 void log_closed(struct log *log, const char *peer, const char *reason) {

@@ -33,7 +33,7 @@
 static int error_about(struct http_response *res, int status, const char *before, struct str what,
                        const char *after) {
     struct text *body = &res->body;
-    struct str number = NUMBER((uint64_t)status);
+    struct str number = NUMBER((size_t)status);
     text_clear(body);
     text_put_all(body, STR("{\"status\": \""), number, STR(" "), http_reason(status),
                  STR("\", \"status_code\": "), number);

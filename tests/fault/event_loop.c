@@ -46,7 +46,7 @@ static int large_page(const struct http_request *req, struct http_response *res)
     (void)req;
     http_add_field(res, STR("X"), STR("fits"));
     http_add_field(res, STR("X"), STR("sesame"),
-                   (struct str){res->body.s, sizeof res->extra_fields_storage});
+                   ((struct str){res->body.s, sizeof res->extra_fields_storage}));
     while (!res->body.truncated) text_put(&res->body, STR("open sesame"));
     return 200;
 }
