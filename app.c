@@ -52,15 +52,19 @@ static void fail(const char *action, const char *object, const char *cause) {
     exit(1);
 }
 
+static void fail_errno(const char *action, const char *object) {
+    fail(action, object, strerror(errno));
+}
+
 /* ---- The session cookie ---- */
 
 /* What logout sets the cookie to, as the Python original does. */
 #define DELETED_COOKIE STR("DELETED")
 
-static void set_session_cookie(struct http_response *res, struct str token, struct str expires) {
+static void set_session_cookie(struct http_response *res, struct str token, const char *expires) {
     http_add_field(res, STR("Set-Cookie"), STR("session_id="), token,
                    STR("; Path=/; HttpOnly; SameSite=Lax"), behind_tls ? STR("; Secure") : STR(""),
-                   expires);
+                   str_of(expires));
 }
 
 /* Returns the user of the request's session, or NULL. */
@@ -92,8 +96,10 @@ static int handle_home(const struct http_request *req, struct http_response *res
 /* Reads the username and the password from the body. Returns NULL, or what is wrong. */
 static const char *parse_credentials(struct str body, struct text *username,
                                      struct text *password) {
-    struct json_member members[] = {{.name = STR("username")}, {.name = STR("password")}};
+    struct json_member members[2];
     struct text *outputs[] = {username, password};
+    members[0].name = STR("username");
+    members[1].name = STR("password");
     if (body.len == 0) return "Please specify username and password";
     enum json_type type = json_find_members(body, members, 2);
     if (type == JSON_INVALID) return "Expected JSON in request body";
@@ -121,7 +127,7 @@ static int start_session(struct http_response *res, struct str username, struct 
     if (!user) return unauthorized(res, "Invalid username or password");
     const struct session *session = db_add_session(db, user, now);
     struct str token = {session->token, DB_TOKEN_LEN};
-    set_session_cookie(res, token, STR(""));
+    set_session_cookie(res, token, "");
     text_put_all(&res->body, STR("{\"message\": \"Logged in\", \"session_id\": \""), token,
                  STR("\"}"));
     return 200;
@@ -145,7 +151,7 @@ static int handle_logout(const struct http_request *req, struct http_response *r
         return 200;
     }
     db_delete_session(db, token);
-    set_session_cookie(res, DELETED_COOKIE, STR("; Expires=Thu, 01 Jan 1970 00:00:00 GMT"));
+    set_session_cookie(res, DELETED_COOKIE, "; Expires=Thu, 01 Jan 1970 00:00:00 GMT");
     text_put(&res->body, STR("{\"message\": \"logged out\"}"));
     return 200;
 }
@@ -182,25 +188,30 @@ static const struct options defaults = {
 };
 
 static const char usage[] =
-    "usage: server [OPTION]...\n"
-    "  -a ADDRESS  IPv4, IPv6, or the path of a Unix socket (default 0.0.0.0)\n"
-    "  -p PORT     0 = pick a free one (default 8080)\n"
-    "  -u FILE     lines of name:password, which only its owner may access (default foo:foo)\n"
-    "  -c NUMBER   maximum number of connections (default 1024)\n"
-    "  -s NUMBER   maximum number of sessions, shared evenly among the users (default 4096)\n"
-    "  -i SECONDS  idle timeout of a session, 0 = none (default 1800)\n"
-    "  -l SECONDS  maximum lifetime of a session, 0 = none (default 28800)\n"
-    "  -b NUMBER   failed logins in a row before a username must wait, 0 = unlimited (default 10)\n"
-    "  -e          log the SQL statements of the Python original, session ids included\n"
-    "  -S          behind a proxy that decrypts HTTPS: Secure cookie, https URIs accepted\n"
-    "  -q          log no requests\n"
-    "  -h          print this help\n"
-    "  -V          print the version\n";
+    "usage: server [OPTION [VALUE]]...   (defaults in parentheses)\n"
+    "  -a  address: IPv4, IPv6, or the path of a Unix socket (0.0.0.0)\n"
+    "  -p  port, 0 = pick a free one (8080)\n"
+    "  -u  users file: lines of name:password; only its owner may access it (foo:foo)\n"
+    "  -c  maximum of connections (1024)\n"
+    "  -s  maximum of sessions, shared evenly among the users (4096)\n"
+    "  -i  idle timeout of a session in seconds, 0 = none (1800)\n"
+    "  -l  maximum lifetime of a session in seconds, 0 = none (28800)\n"
+    "  -b  failed logins in a row before a username must wait, 0 = unlimited (10)\n"
+    "  -e  log the SQL of the Python original, session ids included\n"
+    "  -S  behind a proxy that decrypts HTTPS: Secure cookie, https URIs\n"
+    "  -q  log no requests\n"
+    "  -h  print this help\n"
+    "  -V  print the version\n";
 
 /* Does not return. */
-static void usage_error(int option, const char *message) {
-    fprintf(stderr, "server: -%c: %s; -h lists the options\n", option, message);
+static void usage_error(const char *object, const char *message) {
+    fprintf(stderr, "server: %s: %s; -h lists the options\n", object, message);
     exit(2);
+}
+
+static void option_error(int option, const char *message) {
+    const char name[] = {'-', (char)option, '\0'};
+    usage_error(name, message);
 }
 
 /* Parses a whole number from `min` to `max`. Anything else ends the program. The loop stops
@@ -211,7 +222,7 @@ static unsigned parse_number(int option, const char *text, unsigned min, unsigne
     char message[64];
     for (; is_digit(*p) && number <= max / 10; p++) number = number * 10 + (unsigned)(*p - '0');
     snprintf(message, sizeof message, "expected a whole number from %u to %u", min, max);
-    if (p == text || *p != '\0' || number < min || number > max) usage_error(option, message);
+    if (p == text || *p != '\0' || number < min || number > max) option_error(option, message);
     return number;
 }
 
@@ -219,7 +230,7 @@ static int64_t parse_seconds(int option, const char *text) {
     return parse_number(option, text, 0, 1000000000) * NS_PER_S;
 }
 
-static void log_sql(struct str statement, struct str parameter) {
+static void log_sql(const char *statement, struct str parameter) {
     log_statement(&access_log, statement, parameter);
 }
 
@@ -237,7 +248,7 @@ static void parse_option(struct options *options, int option, const char *value)
     switch (option) {
     case 'a':
         if (!listen_valid_address(value))
-            usage_error('a', "expected an IPv4 or IPv6 address, or a short path with a slash");
+            option_error('a', "expected an IPv4 or IPv6 address, or a short path with a slash");
         options->address = value;
         break;
     case 'p': options->port = parse_number('p', value, 0, 65535); break;
@@ -252,8 +263,8 @@ static void parse_option(struct options *options, int option, const char *value)
     case 'q': options->quiet = true; break;
     case 'h': print_help(options); exit(0);
     case 'V': printf("server " VERSION "\n"); exit(0);
-    case ':': usage_error(optopt, "the value is missing"); break;
-    default: usage_error(optopt, "there is no such option"); break;
+    case ':': option_error(optopt, "the value is missing"); break;
+    default: option_error(optopt, "there is no such option"); break;
     }
 }
 
@@ -261,9 +272,7 @@ static void parse_options(struct options *options, int argc, char **argv) {
     int option;
     while ((option = getopt(argc, argv, ":a:p:u:c:s:i:l:b:eSqhV")) != -1)
         parse_option(options, option, optarg);
-    if (optind == argc) return;
-    fprintf(stderr, "server: %s: unexpected argument; -h lists the options\n", argv[optind]);
-    exit(2);
+    if (optind < argc) usage_error(argv[optind], "unexpected argument");
 }
 
 /* ---- The users file: lines of name:password; empty lines and comments (#) are ignored ---- */
@@ -286,7 +295,7 @@ static const char *read_users_file(int fd, struct text *text) {
 /* Some editors begin a UTF-8 file with a byte order mark. */
 static struct str without_bom(struct str text) {
     bool has_bom = text.len >= 3 && memcmp(text.s, "\xef\xbb\xbf", 3) == 0;
-    return str_from(text, has_bom ? 3 : 0);
+    return has_bom ? str_from(text, 3) : text;
 }
 
 /* Removes the next line from `users`. The line is empty if it does not hold a user. */
@@ -371,10 +380,10 @@ static void read_secret(unsigned char secret[DB_SECRET_SIZE]) {
     static const char path[] = "/dev/urandom";
     struct stat status;
     int fd = open(path, O_RDONLY);
-    if (fd < 0 || fstat(fd, &status) < 0) fail("read", path, strerror(errno));
+    if (fd < 0 || fstat(fd, &status) < 0) fail_errno("read", path);
     if (!S_ISCHR(status.st_mode)) fail("read", path, "it is not a device");
     errno = EIO; /* if it ends early */
-    if (read(fd, secret, DB_SECRET_SIZE) != DB_SECRET_SIZE) fail("read", path, strerror(errno));
+    if (read(fd, secret, DB_SECRET_SIZE) != DB_SECRET_SIZE) fail_errno("read", path);
     close(fd);
 }
 
@@ -403,7 +412,7 @@ static void set_handler(int number, void (*handler)(int)) {
     sigemptyset(&set);
     sigaddset(&set, number);
     if (sigaction(number, &action, NULL) < 0 || sigprocmask(SIG_UNBLOCK, &set, NULL) < 0)
-        fail("handle", "signals", strerror(errno));
+        fail_errno("handle", "signals");
 }
 
 /* SIGINT and SIGTERM stop the server, even if they were ignored or blocked at the start: a shell
@@ -411,7 +420,7 @@ static void set_handler(int number, void (*handler)(int)) {
  * start, as under nohup. */
 static void handle_stop_signals(void) {
     struct sigaction hangup;
-    if (sigaction(SIGHUP, NULL, &hangup) < 0) fail("handle", "signals", strerror(errno));
+    if (sigaction(SIGHUP, NULL, &hangup) < 0) fail_errno("handle", "signals");
     if (hangup.sa_handler != SIG_IGN) set_handler(SIGHUP, on_stop_signal);
     set_handler(SIGINT, on_stop_signal);
     set_handler(SIGTERM, on_stop_signal);
@@ -436,6 +445,7 @@ int main(int argc, char **argv) {
     struct options options = defaults;
     struct listener listener;
     open_standard_fds();
+    setvbuf(stdout, NULL, _IOLBF, BUFSIZ); /* each line is written at once, even to a pipe */
     /* A closed pipe must not end the server, nor must a log that has reached its maximum size. */
     set_handler(SIGPIPE, SIG_IGN);
     set_handler(SIGXFSZ, SIG_IGN);
@@ -445,15 +455,13 @@ int main(int argc, char **argv) {
     open_db(&options);
     options.max_connections = raise_fd_limit(options.max_connections);
     server = server_create(&listener, routes, &access_log, options.max_connections);
-    if (!server) fail("create", "the server", strerror(errno));
+    if (!server) fail_errno("create", "the server");
     handle_stop_signals();
     const char *error = listen_open(&listener, options.address, options.port);
     if (error) fail("listen on", listener.name, error);
     listener.behind_tls = behind_tls;
-    fflush(stdout); /* what was printed so far comes before the log lines */
     log_flush(&access_log);
     printf("Serving on %s...\n", listener.name);
-    fflush(stdout);
     server_run(server);
     block_signals();
     server_destroy(server);

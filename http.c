@@ -375,8 +375,8 @@ static void parse_fields(struct scanner *in, struct http_request *req) {
 static void validate_head(struct scanner *in, const struct http_request *req) {
     bool http_1_0 = req->minor_version == 0;
     if (!http_1_0 && !req->has_host) stop(in, -400);
-    if (req->has_transfer_encoding && (req->has_content_length || http_1_0)) stop(in, -400);
-    if (req->has_transfer_encoding && !req->chunked) stop(in, -400);
+    if (req->has_transfer_encoding && (req->has_content_length || http_1_0 || !req->chunked))
+        stop(in, -400);
     if (req->has_unknown_coding) stop(in, -501);
     if (req->content_length > HTTP_BUFFER_SIZE - req->head_len) stop(in, -413);
 }
@@ -501,8 +501,8 @@ struct str http_find_cookie(const struct http_request *req, struct str name) {
 
 bool http_is_cross_origin(const struct http_request *req) {
     struct str site = http_find_field(req, STR("Sec-Fetch-Site"));
-    struct str origin = http_find_field(req, STR("Origin"));
     if (site.s) return !str_equal(site, STR("same-origin")) && !str_equal(site, STR("none"));
+    struct str origin = http_find_field(req, STR("Origin"));
     if (!origin.s) return false;
     /* scheme "://" host [ ":" port ] (RFC 6454 section 6.2) */
     return split_scheme(&origin).len == 0 || !equal_ignore_case(origin, req->host);
@@ -510,48 +510,57 @@ bool http_is_cross_origin(const struct http_request *req) {
 
 /* ---- Statuses ---- */
 
-/* The statuses that are registered with IANA (RFC 9110 section 16.2.1). */
+/* The reason phrases that are registered with IANA (RFC 9110 section 16.2.1). There is a string for
+ * each class, from 2xx to 5xx, and a line in it for each status from 00 on. The line of a status
+ * that is not registered is empty. */
 /* clang-format off */
-static const char statuses[] =
-    "200 OK\n" "201 Created\n" "202 Accepted\n" "203 Non-Authoritative Information\n"
-    "204 No Content\n" "205 Reset Content\n" "206 Partial Content\n" "207 Multi-Status\n"
-    "208 Already Reported\n" "226 IM Used\n" "300 Multiple Choices\n" "301 Moved Permanently\n"
-    "302 Found\n" "303 See Other\n" "304 Not Modified\n" "305 Use Proxy\n"
-    "307 Temporary Redirect\n" "308 Permanent Redirect\n" "400 Bad Request\n" "401 Unauthorized\n"
-    "402 Payment Required\n" "403 Forbidden\n" "404 Not Found\n" "405 Method Not Allowed\n"
-    "406 Not Acceptable\n" "407 Proxy Authentication Required\n" "408 Request Timeout\n"
-    "409 Conflict\n" "410 Gone\n" "411 Length Required\n" "412 Precondition Failed\n"
-    "413 Content Too Large\n" "414 URI Too Long\n" "415 Unsupported Media Type\n"
-    "416 Range Not Satisfiable\n" "417 Expectation Failed\n" "421 Misdirected Request\n"
-    "422 Unprocessable Content\n" "423 Locked\n" "424 Failed Dependency\n" "425 Too Early\n"
-    "426 Upgrade Required\n" "428 Precondition Required\n" "429 Too Many Requests\n"
-    "431 Request Header Fields Too Large\n" "451 Unavailable For Legal Reasons\n"
-    "500 Internal Server Error\n" "501 Not Implemented\n" "502 Bad Gateway\n"
-    "503 Service Unavailable\n" "504 Gateway Timeout\n" "505 HTTP Version Not Supported\n"
-    "506 Variant Also Negotiates\n" "507 Insufficient Storage\n" "508 Loop Detected\n"
-    "510 Not Extended\n" "511 Network Authentication Required\n";
+static const char *const reasons[] = {
+    "OK\nCreated\nAccepted\nNon-Authoritative Information\nNo Content\nReset Content\n"
+    "Partial Content\nMulti-Status\nAlready Reported\n"
+    "\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n" /* 209 to 225 */
+    "IM Used",
+    "Multiple Choices\nMoved Permanently\nFound\nSee Other\nNot Modified\nUse Proxy\n"
+    "\nTemporary Redirect\nPermanent Redirect",
+    "Bad Request\nUnauthorized\nPayment Required\nForbidden\nNot Found\n"
+    "Method Not Allowed\nNot Acceptable\nProxy Authentication Required\nRequest Timeout\n"
+    "Conflict\nGone\nLength Required\nPrecondition Failed\nContent Too Large\n"
+    "URI Too Long\nUnsupported Media Type\nRange Not Satisfiable\nExpectation Failed\n"
+    "\n\n\nMisdirected Request\nUnprocessable Content\nLocked\nFailed Dependency\n"
+    "Too Early\nUpgrade Required\n\nPrecondition Required\nToo Many Requests\n"
+    "\nRequest Header Fields Too Large\n"
+    "\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n" /* 432 to 450 */
+    "Unavailable For Legal Reasons",
+    "Internal Server Error\nNot Implemented\nBad Gateway\nService Unavailable\n"
+    "Gateway Timeout\nHTTP Version Not Supported\nVariant Also Negotiates\n"
+    "Insufficient Storage\nLoop Detected\n\nNot Extended\nNetwork Authentication Required",
+};
 /* clang-format on */
 
 struct str http_reason(int status) {
-    struct str lines = STR(statuses), code = NUMBER((size_t)status);
-    while (lines.len > 0) {
-        struct str reason = str_split(&lines, '\n');
-        if (str_equal(str_split(&reason, ' '), code)) return reason;
-    }
-    return STR("");
+    if (status < 200 || status > 599) return STR("");
+    struct str lines = str_of(reasons[status / 100 - 2]);
+    for (int skipped = status % 100; skipped > 0; skipped--) str_split(&lines, '\n');
+    return str_split(&lines, '\n');
 }
 
+static const struct {
+    int status;
+    const char *message;
+} refusals[] = {
+    {408, "The request was not completed in time"},
+    {413, "The request is too large"},
+    {414, "The request-target is too long"},
+    {417, "The only expectation supported is 100-continue"},
+    {431, "The header fields are too large"},
+    {501, "The only transfer coding supported is chunked"},
+    {505, "The server supports HTTP/1.0 and HTTP/1.1"},
+    {400, "This is not a valid HTTP/1.1 request"}, /* must be the last row */
+};
+
 const char *http_refusal(int status) {
-    switch (status) {
-    case 408: return "The request was not completed in time";
-    case 413: return "The request is too large";
-    case 414: return "The request-target is too long";
-    case 417: return "The only expectation supported is 100-continue";
-    case 431: return "The header fields are too large";
-    case 501: return "The only transfer coding supported is chunked";
-    case 505: return "The server supports HTTP/1.0 and HTTP/1.1";
-    default: return "This is not a valid HTTP/1.1 request";
-    }
+    size_t i = 0;
+    while (refusals[i].status != status && refusals[i].status != 400) i++;
+    return refusals[i].message;
 }
 
 /* ---- Responses ---- */
@@ -565,32 +574,26 @@ void http_response_init(struct http_response *res, const struct http_request *re
     res->body = TEXT(res->body_storage);
 }
 
-void http_add_field_pieces(struct http_response *res, struct str name, const struct str value[],
-                           size_t count) {
+void http_add_field_pieces(struct http_response *res, const struct str pieces[], size_t count) {
     struct text *fields = &res->extra_fields;
-    size_t value_start = fields->len + name.len + strlen(": "), value_end = value_start;
-    for (size_t i = 0; i < count; i++) value_end += value[i].len;
+    size_t value_start = fields->len + pieces[0].len + strlen(": "), value_end = value_start;
+    for (size_t i = 1; i < count; i++) value_end += pieces[i].len;
     if (value_end + strlen("\r\n") > fields->cap) return;
-    text_put_all(fields, name, STR(": "));
-    text_put_pieces(fields, value, count);
+    text_put_all(fields, pieces[0], STR(": "));
+    text_put_pieces(fields, pieces + 1, count - 1);
     for (char *at = fields->s + value_start; at < fields->s + value_end; at++)
         if (!in_class(*at, VALUE)) *at = ' ';
     text_put(fields, STR("\r\n"));
 }
 
-/* Returns whether a handler has added a field with the name of `line`. */
-static bool is_added(const struct http_response *res, struct str line) {
+/* Returns whether a handler has added a field with this name. */
+static bool is_added(const struct http_response *res, struct str name) {
     struct str added = text_str(&res->extra_fields);
     while (added.len > 0) {
-        struct str other = str_split(&added, '\n'), rest = line;
-        if (equal_ignore_case(str_split(&other, ':'), str_split(&rest, ':'))) return true;
+        struct str line = str_split(&added, '\n');
+        if (equal_ignore_case(str_split(&line, ':'), name)) return true;
     }
     return false;
-}
-
-/* Appends a field line, unless a field that a handler has added replaces it. */
-static void put_default_line(struct text *out, const struct http_response *res, struct str line) {
-    if (!is_added(res, line)) text_put(out, line);
 }
 
 void http_format_response(struct text *out, const struct http_response *res, struct str date) {
@@ -598,13 +601,12 @@ void http_format_response(struct text *out, const struct http_response *res, str
     text_put_all(out, STR("HTTP/1.1 "), NUMBER((size_t)res->status), STR(" "),
                  http_reason(res->status), STR("\r\n"));
     if (date.len > 0) text_put_all(out, STR("Date: "), date, STR("\r\n"));
-    if (has_content) put_default_line(out, res, STR("Content-Type: application/json\r\n"));
-    put_default_line(out, res, STR("Cache-Control: no-store\r\n"));
+    if (has_content && !is_added(res, STR("Content-Type")))
+        text_put(out, STR("Content-Type: application/json\r\n"));
+    if (!is_added(res, STR("Cache-Control"))) text_put(out, STR("Cache-Control: no-store\r\n"));
     if (has_content) text_put_all(out, STR("Content-Length: "), NUMBER(res->body.len), STR("\r\n"));
-    if (res->close)
-        text_put(out, STR("Connection: close\r\n"));
-    else if (res->send_keep_alive)
-        text_put(out, STR("Connection: keep-alive\r\n"));
+    if (res->close) text_put(out, STR("Connection: close\r\n"));
+    if (res->send_keep_alive && !res->close) text_put(out, STR("Connection: keep-alive\r\n"));
     text_put_all(out, text_str(&res->extra_fields), STR("\r\n"));
     if (!res->omit_body) text_put(out, text_str(&res->body));
 }

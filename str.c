@@ -5,6 +5,12 @@ bool bytes_equal(const char *a, size_t a_len, const char *b, size_t b_len) {
     return a_len == b_len && (a_len == 0 || memcmp(a, b, a_len) == 0);
 }
 
+int hex_value(char byte) {
+    char lower = ascii_lower(byte);
+    if (is_digit(byte)) return byte - '0';
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
 struct str str_split(struct str *s, char separator) {
     const char *end = s->len > 0 ? memchr(s->s, separator, s->len) : NULL;
     struct str part = {s->s, end ? (size_t)(end - s->s) : s->len};

@@ -64,11 +64,7 @@ static inline char ascii_lower(char byte) {
 }
 
 /* Returns the value of a hexadecimal digit in either case, or -1. */
-static inline int hex_value(char byte) {
-    char lower = ascii_lower(byte);
-    if (is_digit(byte)) return byte - '0';
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
+int hex_value(char byte);
 
 /* Returns the digit for the low four bits. */
 static inline char hex_digit(long value) { return "0123456789abcdef"[value & 15]; }

@@ -603,8 +603,8 @@ static void test_shared_counts(void) {
 static char echoed_storage[512];
 static struct text echoed = {echoed_storage, 0, sizeof echoed_storage, false};
 
-static void record_echo(struct str statement, struct str parameter) {
-    text_put_all(&echoed, statement, parameter);
+static void record_echo(const char *statement, struct str parameter) {
+    text_put_all(&echoed, str_of(statement), parameter);
 }
 
 /* Checks that exactly these statements and parameters were echoed since the last check. */
