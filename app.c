@@ -39,21 +39,19 @@
 
 #define VERSION "2.0"
 
-#define RESERVED_FDS 16 /* descriptors for other things than connections */
+#define RESERVED_FDS 16         /* descriptors for other things than connections */
+#define MAX_SECONDS  1000000000 /* of the timeouts of a session */
 
 static struct db *db;
 static struct server *server;
 static struct log access_log;
 static bool behind_tls; /* -S: a proxy decrypts */
 
-/* Prints why the server cannot start, and ends the program. */
+/* Prints why the server cannot start, and ends the program. If `cause` is NULL, errno has it. */
 static void fail(const char *action, const char *object, const char *cause) {
+    if (!cause) cause = strerror(errno);
     fprintf(stderr, "server: cannot %s %s: %s\n", action, object, cause);
     exit(1);
-}
-
-static void fail_errno(const char *action, const char *object) {
-    fail(action, object, strerror(errno));
 }
 
 /* ---- The session cookie ---- */
@@ -114,15 +112,13 @@ static const char *parse_credentials(struct str body, struct text *username,
     return NULL;
 }
 
-static int too_many_requests(struct http_response *res, unsigned delay_s) {
-    http_add_field(res, STR("Retry-After"), NUMBER(delay_s));
-    return route_error(res, 429, "Too many failed logins, please wait");
-}
-
 static int start_session(struct http_response *res, struct str username, struct str password,
                          int64_t now) {
     unsigned delay_s = db_login_delay(db, username, now);
-    if (delay_s > 0) return too_many_requests(res, delay_s);
+    if (delay_s > 0) {
+        http_add_field(res, STR("Retry-After"), NUMBER(delay_s));
+        return route_error(res, 429, "Too many failed logins, please wait");
+    }
     struct user *user = db_authenticate(db, username, password, now);
     if (!user) return unauthorized(res, "Invalid username or password");
     const struct session *session = db_add_session(db, user, now);
@@ -204,14 +200,9 @@ static const char usage[] =
     "  -V  print the version\n";
 
 /* Does not return. */
-static void usage_error(const char *object, const char *message) {
-    fprintf(stderr, "server: %s: %s; -h lists the options\n", object, message);
+static void usage_error(int option, const char *message) {
+    fprintf(stderr, "server: -%c: %s; -h lists the options\n", option, message);
     exit(2);
-}
-
-static void option_error(int option, const char *message) {
-    const char name[] = {'-', (char)option, '\0'};
-    usage_error(name, message);
 }
 
 /* Parses a whole number from `min` to `max`. Anything else ends the program. The loop stops
@@ -222,12 +213,8 @@ static unsigned parse_number(int option, const char *text, unsigned min, unsigne
     char message[64];
     for (; is_digit(*p) && number <= max / 10; p++) number = number * 10 + (unsigned)(*p - '0');
     snprintf(message, sizeof message, "expected a whole number from %u to %u", min, max);
-    if (p == text || *p != '\0' || number < min || number > max) option_error(option, message);
+    if (p == text || *p != '\0' || number < min || number > max) usage_error(option, message);
     return number;
-}
-
-static int64_t parse_seconds(int option, const char *text) {
-    return parse_number(option, text, 0, 1000000000) * NS_PER_S;
 }
 
 static void log_sql(const char *statement, struct str parameter) {
@@ -248,23 +235,27 @@ static void parse_option(struct options *options, int option, const char *value)
     switch (option) {
     case 'a':
         if (!listen_valid_address(value))
-            option_error('a', "expected an IPv4 or IPv6 address, or a short path with a slash");
+            usage_error(option, "expected an IPv4 or IPv6 address, or a short path with a slash");
         options->address = value;
         break;
-    case 'p': options->port = parse_number('p', value, 0, 65535); break;
+    case 'p': options->port = parse_number(option, value, 0, 65535); break;
     case 'u': options->users_file = value; break;
-    case 'c': options->max_connections = parse_number('c', value, 1, 1000000); break;
-    case 's': options->db.max_sessions = parse_number('s', value, 1, 100000000); break;
-    case 'i': options->db.idle_timeout = parse_seconds('i', value); break;
-    case 'l': options->db.max_lifetime = parse_seconds('l', value); break;
-    case 'b': options->db.max_failures = parse_number('b', value, 0, 1000000); break;
+    case 'c': options->max_connections = parse_number(option, value, 1, 1000000); break;
+    case 's': options->db.max_sessions = parse_number(option, value, 1, 100000000); break;
+    case 'i':
+        options->db.idle_timeout = parse_number(option, value, 0, MAX_SECONDS) * NS_PER_S;
+        break;
+    case 'l':
+        options->db.max_lifetime = parse_number(option, value, 0, MAX_SECONDS) * NS_PER_S;
+        break;
+    case 'b': options->db.max_failures = parse_number(option, value, 0, 1000000); break;
     case 'e': options->db.echo = log_sql; break;
     case 'S': behind_tls = true; break;
     case 'q': options->quiet = true; break;
     case 'h': print_help(options); exit(0);
     case 'V': printf("server " VERSION "\n"); exit(0);
-    case ':': option_error(optopt, "the value is missing"); break;
-    default: option_error(optopt, "there is no such option"); break;
+    case ':': usage_error(optopt, "the value is missing"); break;
+    default: usage_error(optopt, "there is no such option"); break;
     }
 }
 
@@ -272,7 +263,9 @@ static void parse_options(struct options *options, int argc, char **argv) {
     int option;
     while ((option = getopt(argc, argv, ":a:p:u:c:s:i:l:b:eSqhV")) != -1)
         parse_option(options, option, optarg);
-    if (optind < argc) usage_error(argv[optind], "unexpected argument");
+    if (optind == argc) return;
+    fprintf(stderr, "server: %s: unexpected argument; -h lists the options\n", argv[optind]);
+    exit(2);
 }
 
 /* ---- The users file: lines of name:password; empty lines and comments (#) are ignored ---- */
@@ -290,12 +283,6 @@ static const char *read_users_file(int fd, struct text *text) {
     if (n < 0) return strerror(errno);
     text->len = (size_t)n;
     return text->len < text->cap ? "it ended early" : NULL;
-}
-
-/* Some editors begin a UTF-8 file with a byte order mark. */
-static struct str without_bom(struct str text) {
-    bool has_bom = text.len >= 3 && memcmp(text.s, "\xef\xbb\xbf", 3) == 0;
-    return has_bom ? str_from(text, 3) : text;
 }
 
 /* Removes the next line from `users`. The line is empty if it does not hold a user. */
@@ -357,7 +344,10 @@ static void open_db(struct options *options) {
     int fd = open(path, O_RDONLY | O_NONBLOCK); /* opening a FIFO must not block */
     const char *error = fd < 0 ? strerror(errno) : read_users_file(fd, &users);
     if (error) fail("read", path, error);
-    fill_db(&options->db, path, without_bom(text_str(&users)));
+    /* Some editors begin a UTF-8 file with a byte order mark. */
+    struct str lines = text_str(&users);
+    if (lines.len >= 3 && memcmp(lines.s, "\xef\xbb\xbf", 3) == 0) lines = str_from(lines, 3);
+    fill_db(&options->db, path, lines);
     close(fd);
     text_clear(&users);
     free(users.s);
@@ -380,10 +370,10 @@ static void read_secret(unsigned char secret[DB_SECRET_SIZE]) {
     static const char path[] = "/dev/urandom";
     struct stat status;
     int fd = open(path, O_RDONLY);
-    if (fd < 0 || fstat(fd, &status) < 0) fail_errno("read", path);
+    if (fd < 0 || fstat(fd, &status) < 0) fail("read", path, NULL);
     if (!S_ISCHR(status.st_mode)) fail("read", path, "it is not a device");
     errno = EIO; /* if it ends early */
-    if (read(fd, secret, DB_SECRET_SIZE) != DB_SECRET_SIZE) fail_errno("read", path);
+    if (read(fd, secret, DB_SECRET_SIZE) != DB_SECRET_SIZE) fail("read", path, NULL);
     close(fd);
 }
 
@@ -412,7 +402,7 @@ static void set_handler(int number, void (*handler)(int)) {
     sigemptyset(&set);
     sigaddset(&set, number);
     if (sigaction(number, &action, NULL) < 0 || sigprocmask(SIG_UNBLOCK, &set, NULL) < 0)
-        fail_errno("handle", "signals");
+        fail("handle", "signals", NULL);
 }
 
 /* SIGINT and SIGTERM stop the server, even if they were ignored or blocked at the start: a shell
@@ -420,17 +410,10 @@ static void set_handler(int number, void (*handler)(int)) {
  * start, as under nohup. */
 static void handle_stop_signals(void) {
     struct sigaction hangup;
-    if (sigaction(SIGHUP, NULL, &hangup) < 0) fail_errno("handle", "signals");
+    if (sigaction(SIGHUP, NULL, &hangup) < 0) fail("handle", "signals", NULL);
     if (hangup.sa_handler != SIG_IGN) set_handler(SIGHUP, on_stop_signal);
     set_handler(SIGINT, on_stop_signal);
     set_handler(SIGTERM, on_stop_signal);
-}
-
-/* From now on the handler is not called: the server that it uses will be destroyed. */
-static void block_signals(void) {
-    sigset_t set;
-    sigfillset(&set);
-    sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
 /* A terminal that was stopped with Ctrl-S must not keep the program from ending. */
@@ -444,8 +427,8 @@ static void print_done(void) {
 int main(int argc, char **argv) {
     struct options options = defaults;
     struct listener listener;
+    sigset_t all_signals;
     open_standard_fds();
-    setvbuf(stdout, NULL, _IOLBF, BUFSIZ); /* each line is written at once, even to a pipe */
     /* A closed pipe must not end the server, nor must a log that has reached its maximum size. */
     set_handler(SIGPIPE, SIG_IGN);
     set_handler(SIGXFSZ, SIG_IGN);
@@ -455,15 +438,18 @@ int main(int argc, char **argv) {
     open_db(&options);
     options.max_connections = raise_fd_limit(options.max_connections);
     server = server_create(&listener, routes, &access_log, options.max_connections);
-    if (!server) fail_errno("create", "the server");
+    if (!server) fail("create", "the server", NULL);
     handle_stop_signals();
     const char *error = listen_open(&listener, options.address, options.port);
     if (error) fail("listen on", listener.name, error);
     listener.behind_tls = behind_tls;
+    fflush(stdout); /* what was printed so far comes before the log lines */
     log_flush(&access_log);
     printf("Serving on %s...\n", listener.name);
+    fflush(stdout);
     server_run(server);
-    block_signals();
+    sigfillset(&all_signals);
+    sigprocmask(SIG_BLOCK, &all_signals, NULL); /* the handler must not see a destroyed server */
     server_destroy(server);
     db_destroy(db);
     log_end(&access_log);

@@ -97,7 +97,7 @@ static bool consists_of(struct str s, enum byte_class class) { return span(s, cl
 static bool bytes_equal_ignore_case(const char *a, size_t a_len, const char *b, size_t b_len) {
     if (a_len != b_len) return false;
     for (size_t i = 0; i < a_len; i++)
-        if (a[i] != b[i] && ascii_lower(a[i]) != ascii_lower(b[i])) return false;
+        if (ascii_lower(a[i]) != ascii_lower(b[i])) return false;
     return true;
 }
 static inline bool equal_ignore_case(struct str a, struct str b) {
@@ -440,13 +440,6 @@ size_t http_empty_lines_len(const char *buf, size_t len) {
     return n;
 }
 
-/* Returns the status for a request that fills the buffer and is still incomplete. It depends on the
- * part that did not fit. */
-static int too_large_status(const struct http_request *req) {
-    if (req->request_line.len == 0) return 414;
-    return req->head_len == 0 ? 431 : 413;
-}
-
 int http_parse(char *buf, size_t len, struct http_request *req) {
     struct scanner in = {buf, buf, buf + len, PARSED};
     buf[len] = '\0';
@@ -457,7 +450,12 @@ int http_parse(char *buf, size_t len, struct http_request *req) {
         skip_chunks(&in);
     else
         skip_data(&in, req->content_length);
-    if (in.result == INCOMPLETE) return len < HTTP_BUFFER_SIZE ? 0 : -too_large_status(req);
+    if (in.result == INCOMPLETE) {
+        if (len < HTTP_BUFFER_SIZE) return 0;
+        /* The status depends on the part that did not fit. */
+        if (req->request_line.len == 0) return -414;
+        return req->head_len == 0 ? -431 : -413;
+    }
     if (in.result != PARSED) return in.result;
     char *body = buf + req->head_len;
     req->body = req->chunked ? decode_chunks(body, in.at) : (struct str){body, req->content_length};
@@ -547,6 +545,7 @@ static const struct {
     int status;
     const char *message;
 } refusals[] = {
+    {400, "This is not a valid HTTP/1.1 request"},
     {408, "The request was not completed in time"},
     {413, "The request is too large"},
     {414, "The request-target is too long"},
@@ -554,12 +553,11 @@ static const struct {
     {431, "The header fields are too large"},
     {501, "The only transfer coding supported is chunked"},
     {505, "The server supports HTTP/1.0 and HTTP/1.1"},
-    {400, "This is not a valid HTTP/1.1 request"}, /* must be the last row */
 };
 
 const char *http_refusal(int status) {
     size_t i = 0;
-    while (refusals[i].status != status && refusals[i].status != 400) i++;
+    while (refusals[i].status != status) i++;
     return refusals[i].message;
 }
 
@@ -605,8 +603,10 @@ void http_format_response(struct text *out, const struct http_response *res, str
         text_put(out, STR("Content-Type: application/json\r\n"));
     if (!is_added(res, STR("Cache-Control"))) text_put(out, STR("Cache-Control: no-store\r\n"));
     if (has_content) text_put_all(out, STR("Content-Length: "), NUMBER(res->body.len), STR("\r\n"));
-    if (res->close) text_put(out, STR("Connection: close\r\n"));
-    if (res->send_keep_alive && !res->close) text_put(out, STR("Connection: keep-alive\r\n"));
+    if (res->close)
+        text_put(out, STR("Connection: close\r\n"));
+    else if (res->send_keep_alive)
+        text_put(out, STR("Connection: keep-alive\r\n"));
     text_put_all(out, text_str(&res->extra_fields), STR("\r\n"));
     if (!res->omit_body) text_put(out, text_str(&res->body));
 }

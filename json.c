@@ -42,11 +42,9 @@ static size_t decode_utf8(const char *at, const char *end, long *code) {
 
 bool json_is_utf8(struct str s) {
     long code;
-    const char *at = s.s, *end = s.s + s.len;
-    while (at < end) {
-        size_t len = decode_utf8(at, end, &code);
+    for (size_t at = 0, len; at < s.len; at += len) {
+        len = decode_utf8(s.s + at, s.s + s.len, &code);
         if (len == 0) return false;
-        at += len;
     }
     return true;
 }

@@ -58,7 +58,7 @@ static const struct route *find_route(const struct route routes[], struct str me
         if (!str_equal(str_of(row->path), path)) continue;
         if (str_equal(name, method)) return row;
         bool is_get = str_equal(name, STR("GET"));
-        if (is_get && is_head && !found) found = row;
+        if (is_get && is_head) found = row;
         text_put_all(allowed, name, is_get ? STR(", HEAD, ") : STR(", "));
     }
     return found;

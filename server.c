@@ -186,7 +186,7 @@ static int64_t deadline_of(const struct server *server, const struct connection 
 }
 
 static bool is_active(const struct server *server, const struct connection *c) {
-    return server->now - c->since < ACTIVE_TIME;
+    return c->since > server->now - ACTIVE_TIME;
 }
 
 static void swap_entries(struct server *server, size_t a, size_t b) {
@@ -310,11 +310,8 @@ static size_t find_victim(const struct server *server, const uint64_t *client,
     return victim;
 }
 
-/* `asking` is the client that needs what is wanted, or NULL. At least one connection must hold it.
- * During a shutdown no place is taken from a request in progress: see begin_shutdown. */
-static void evict(struct server *server, const uint64_t *asking, enum resource wanted) {
-    bool any = server->stopping && wanted == PLACE;
-    const uint64_t *client = any ? NULL : client_over_share(server, asking, wanted);
+/* There must be a victim. */
+static void evict(struct server *server, const uint64_t *client, enum resource wanted) {
     close_connection(server, find_victim(server, client, wanted), "evicted for another connection");
 }
 
@@ -366,7 +363,8 @@ static void reject_request(struct server *server, struct connection *c, struct s
     struct str line = str_split(&input, '\n'), rest = line;
     /* HEAD gets no body, and without keep_alive the connection is closed. */
     struct http_request *req = &server->request;
-    *req = (struct http_request){.method = str_split(&rest, ' ')};
+    memset(req, 0, sizeof *req);
+    req->method = str_split(&rest, ' ');
     if (line.len > 0 && line.s[line.len - 1] == '\r') line.len--;
     http_response_init(res, req);
     res->status = route_error(res, status, http_refusal(status));
@@ -456,7 +454,8 @@ static void handle_event(struct server *server, size_t i) {
     while (open && c->buffer->out.len == 0 && process_input(server, c))
         open = send_output(server, i);
     if (open) end_event(server, i, old_state);
-    if (server->free_buffer_count == 0) evict(server, &network, BUFFER);
+    if (server->free_buffer_count == 0)
+        evict(server, client_over_share(server, &network, BUFFER), BUFFER);
 }
 
 static void expire_connection(struct server *server, size_t i) {
@@ -477,14 +476,16 @@ static bool accept_connection(struct server *server) {
     struct peer peer;
     int fd = listen_accept(server->listener, &peer);
     if (fd >= 0) {
-        if (server->nfds == server->max_nfds) evict(server, &peer.network, PLACE);
+        if (server->nfds == server->max_nfds)
+            evict(server, server->stopping ? NULL : client_over_share(server, &peer.network, PLACE),
+                  PLACE);
         add_connection(server, fd, &peer);
         return true;
     }
     if (errno == ECONNABORTED || errno == EPROTO || errno == EINTR) return true;
     if (is_temporary(errno)) return false;
     if (errno == EMFILE && server->nfds > FIRST && !server->stopping)
-        evict(server, NULL, PLACE);
+        evict(server, client_over_share(server, NULL, PLACE), PLACE);
     else
         server->accept_resumes_at = server->now + RETRY_TIME;
     return false;

@@ -91,15 +91,15 @@ static inline struct str text_str(const struct text *text) {
     return (struct str){text->s, text->len};
 }
 
-/* Appends one view. text_append takes its parts apart, because many compilers pass a struct through
- * memory. */
+/* Appends one view. text_append takes its two parts, because compilers for Arm pass a struct
+ * through memory, which makes each call longer. */
 void text_append(struct text *text, const char *bytes, size_t len);
 static inline void text_put(struct text *text, struct str piece) {
     text_append(text, piece.s, piece.len);
 }
 
-/* Appends up to six views: text_put_all(&text, STR("a"), b, NUMBER(n)). A compound literal with a
- * comma outside of parentheses needs parentheses of its own. */
+/* Appends up to six views: text_put_all(&text, STR("a"), b, NUMBER(n)). Macros divide arguments at
+ * commas, so a view that is written as (struct str){s, len} needs parentheses around it. */
 #define text_put_all(text, ...) text_put_pieces((text), PIECES(__VA_ARGS__))
 void text_put_pieces(struct text *text, const struct str pieces[], size_t count);
 

@@ -1098,11 +1098,11 @@ static void test_statuses(void) {
     };
     static const int refusals[] = {400, 408, 413, 414, 417, 431, 501, 505};
     TEST("a status has the reason phrase that is registered, or else none (9110 15.1)") {
-        for (size_t i = 0; i < COUNT(statuses); i++) {
-            CASE(statuses[i]);
-            CHECK_VIEW(http_reason(atoi(statuses[i])), str_of(statuses[i] + 4));
+        size_t i = 0;
+        for (int status = -1; status <= 1000; status++) {
+            bool registered = i < COUNT(statuses) && atoi(statuses[i]) == status;
+            CHECK_VIEW(http_reason(status), str_of(registered ? statuses[i++] + 4 : ""));
         }
-        CHECK_VIEW(http_reason(299), STR(""));
         CHECK_VIEW(respond(STR(GET END), 299, STR("b"), STR("{}")),
                    STR("HTTP/1.1 299 " FIXED "Content-Length: 2\r\nX-A: b\r\n\r\n{}"));
     }
