@@ -177,7 +177,7 @@ enum json_type json_next(struct json_reader *json, struct str *value) {
 
 /* ---- The grammar ---- */
 
-static bool is_scalar(enum json_type type) { return memchr("\"0tfn", type, 5) != NULL; }
+static bool is_scalar(enum json_type type) { return memchr("\"0tfn", (int)type, 5) != NULL; }
 
 /* Skips the rest of a value after its first token, `type`. Returns whether the value is valid.
  * `depth` is the number of containers around it.
