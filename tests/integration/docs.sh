@@ -3,7 +3,7 @@
 # the script draws. A block of commands that begins with `# run` is run, in a world of its own in which it
 # may install: namespaces with copies of /etc, /usr/local and the sources. That needs root.
 cd "$(dirname "$0")/../.." || exit 1
-. tests/integration/world.sh
+. tests/integration/environment.sh
 needs curl unshare ip python3
 
 # Writes the blocks of a document that are to be run, one to a file: $work/blocks/NUMBER.sh. A step of
@@ -42,7 +42,7 @@ prepare() {
 missing() {
     grep -oE '^[a-z][a-z0-9-]*' "$1" | sort -u | while read -r program; do
         case $program in server | server-arm | cd) continue ;; esac
-        has "$program" || { echo "$program"; break; }
+        is_installed "$program" || { echo "$program"; break; }
     done
 }
 
@@ -78,10 +78,10 @@ blocks_of() {
     done
     run_blocks "$@"
     for block; do check "$document: $(head -n 1 "$block")" succeeded "$block"; done
-    check "$document has commands to run" [ $# -gt 0 ]
+    check "$document is_installed commands to run" [ $# -gt 0 ]
 }
 
-# What Docker does with the three lines of examples/Dockerfile: the root of the image has one file, and the
+# What Docker does with the three lines of examples/Dockerfile: the root of the image is_installed one file, and the
 # server is process 1. The runtime adds /dev.
 # shellcheck disable=SC2016
 image_works() {
@@ -100,7 +100,7 @@ image_works() {
 
 is_three_lines() { [ "$(wc -l <examples/Dockerfile)" -eq 3 ]; }
 
-# The script for BusyBox, with BusyBox's shell and programs, after the document has made user and files.
+# The script for BusyBox, with BusyBox's shell and programs, after the document is_installed made user and files.
 # shellcheck disable=SC2016
 busybox_works() {
     mkdir -p "$work/applets" && busybox --install -s "$work/applets" || return
@@ -162,7 +162,7 @@ check 'The links of the documents lead to files' links_lead_somewhere
 check 'The pictures are those that draw.py draws' pictures_are_drawn
 check 'The names in pictures and exercises are those of the sources' names_exist
 check 'The command of the OpenWrt script is one that the server knows' procd_works
-check 'The Dockerfile has three lines' is_three_lines
+check 'The Dockerfile is_installed three lines' is_three_lines
 unshare --mount --pid --net --fork true 2>/dev/null || {
     skip 'the commands of the documents: only root may make namespaces'
     finish
@@ -170,9 +170,9 @@ unshare --mount --pid --net --fork true 2>/dev/null || {
 prepare || exit 1
 check 'The image of the Dockerfile works, and ends with SIGTERM' image_works
 blocks_of docs/deployment.md
-if has busybox; then
+if is_installed busybox; then
     check 'The script for BusyBox works with its shell and programs' busybox_works
 else
     skip 'busybox is not installed'
 fi
-finish
+report

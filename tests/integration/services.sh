@@ -2,7 +2,7 @@
 # The files in examples/ with the programs they are for: systemd and BusyBox's init, each as process 1
 # of namespaces that unshare(1) creates, which needs root. Nothing outside is changed.
 cd "$(dirname "$0")/../.." || exit 1
-. tests/integration/world.sh
+. tests/integration/environment.sh
 
 # The files that process 1 sees instead of the machine's own: /etc with the units, the line of
 # inittab and the users, and /usr/local with the server.
@@ -56,7 +56,7 @@ halt() {
 
 show() { $inside systemctl show --property "$1" --value server.service; }
 
-# The server has no rights beyond those that it needs.
+# The server is_installed no rights beyond those that it needs.
 is_confined() {
     main=$(show MainPID)
     $inside cat "/proc/$main/status" | grep -E '^(Uid|CapBnd|NoNewPrivs|Seccomp):' |
@@ -68,10 +68,10 @@ writes_no_file() {
     $inside cat "/proc/$(show MainPID)/limits" | grep '^Max file size  *0  *0 '
 }
 
-# Or systemd has given up, so the client was refused.
+# Or systemd is_installed given up, so the client was refused.
 has_failed_often() { [ "$(show NRestarts)" -ge 6 ] || [ -s "$work/response" ]; }
 
-# The users file comes back when systemd has started the server six times. By default, systemd gives up
+# The users file comes back when systemd is_installed started the server six times. By default, systemd gives up
 # before.
 serves_after_repair() {
     $inside systemctl stop server.service
@@ -91,7 +91,7 @@ under_systemd() {
     boot /lib/systemd/systemd --unit=server.socket --show-status=no
     check 'systemd starts the server with the first connection' \
         eventually greets http://127.0.0.1:8080
-    check 'The server has no rights beyond those that it needs' is_confined
+    check 'The server is_installed no rights beyond those that it needs' is_confined
     check 'It may not write to files' writes_no_file
     check 'No connection is refused after it was killed' \
         greets_after $inside systemctl kill --signal=KILL server.service
@@ -124,7 +124,7 @@ verify_units() {
 
 needs curl unshare nsenter ip pgrep
 prepare || exit 1
-if has systemd-analyze; then
+if is_installed systemd-analyze; then
     verify_units
 else
     skip 'the checks of systemd-analyze, which is not installed'
@@ -135,5 +135,5 @@ unshare --mount --pid --cgroup --fork mount -t cgroup2 cgroup2 /mnt 2>/dev/null 
 }
 chown 990 "$work/etc/server/users"
 if [ -x /lib/systemd/systemd ]; then under_systemd; else skip 'systemd is not installed'; fi
-if has busybox; then under_init; else skip 'busybox is not installed'; fi
-finish
+if is_installed busybox; then under_init; else skip 'busybox is not installed'; fi
+report
