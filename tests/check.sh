@@ -11,7 +11,9 @@ check() {
         passed=$((passed + 1))
     else
         failed=$((failed + 1))
-        printf 'FAIL %s\n     %s\n     %s\n' "$sentence" "$*" "$seen"
+        [ "$1" = equal ] || seen="$*
+     $seen"
+        printf 'FAIL %s\n     %s\n' "$sentence" "$seen"
     fi
 }
 

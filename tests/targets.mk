@@ -34,16 +34,16 @@ boot:
 # memory: the memory of a small board's build
 memory:
 	CC='$(CC)' sh tests/cross/memory.sh
-# services: systemd, BusyBox's init, socket activation
+# services: systemd and BusyBox's init
 services: server
-	sh tests/run.sh tests/integration/handover.sh tests/integration/services.sh
+	sh tests/run.sh tests/integration/services.sh
 # fronts: behind nginx, and three servers behind HAProxy
 fronts: server
 	sh tests/run.sh tests/integration/nginx.sh tests/integration/haproxy.sh
 # browser: Chromium logs in, is greeted, and is refused across sites
 browser: server
 	sh tests/run.sh tests/integration/browser.sh
-# clients: curl, wget, HTTPie, Python, Node, ab, wrk, h2load
+# clients: curl, wget, HTTPie, Python, Node, ab, wrk
 clients: server
 	sh tests/run.sh tests/integration/clients.sh
 # packaging: install and uninstall, the manual page, the README's lines for scripts
@@ -51,7 +51,7 @@ packaging: server
 	sh tests/run.sh tests/integration/install.sh tests/integration/script.sh
 # documents: the commands, links, pictures and quotations of docs/
 documents: server
-	CC='$(CC)' sh tests/run.sh tests/integration/docs.sh tests/integration/quotes.sh
+	CC='$(CC)' sh tests/run.sh tests/integration/docs.sh
 # trace: the calls of each request of the README's walk, as a tree; TRACE='-i 2' or -a for more of them
 trace:
 	CC='$(CC)' sh tests/trace/trace.sh $(TRACE)
