@@ -10,9 +10,16 @@ exhaustive:
 	$(CC) -std=c99 -O2 -g -fsanitize=address,undefined -fno-sanitize-recover=all -I. \
 	    -DHTTP_BUFFER_SIZE=2048 -o build/exhaustive_more tests/fuzz/exhaustive.c http.c json.c str.c
 	build/exhaustive_more 1
+# boundaries: what each module may not ask of the system
+boundaries: server
+	sh tests/tools/boundaries.sh
 # suites: public test suites for JSON, UTF-8 and SHA-1; SUITES= their folder
-suites: build/suites
-	sh tests/tools/suites.sh build/suites $(SUITES)
+suites:
+	CC='$(CC)' python3 tests/tools/suites.py $(SUITES)
+# conformance: the tests of another folder, which may be missing; SHARED= its path
+SHARED = ../shared
+conformance: server
+	CC='$(CC)' sh tests/tools/conformance.sh $(SHARED)
 # lint: gcc's analyzer, clang-tidy and cppcheck
 lint:
 	sh tests/tools/lint.sh
@@ -55,6 +62,9 @@ documents: server
 # trace: the calls of each request of the README's walk, as a tree; TRACE='-i 2' or -a for more of them
 trace:
 	CC='$(CC)' sh tests/trace/trace.sh $(TRACE)
+# trace-check: the trees of make trace go the right way
+trace-check:
+	CC='$(CC)' sh tests/trace/check.sh
 # bench: speed, compared with a baseline and with other servers; BENCH=-q for a quick look
 bench: server
 	python3 tests/bench/run.py $(BENCH)
