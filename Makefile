@@ -76,5 +76,5 @@ help:
 	@echo 'make test     builds and runs the tests, or the one that TEST= names: $(TEST)'
 	@echo 'make install  installs to PREFIX (/usr/local) below DESTDIR; make uninstall removes it'
 	@echo 'make clean    removes everything that was built'
-	@sed -n 's/^# \([a-z-]*\): \(.*\)/make \1: \2/p' tests/targets.mk
+	@sed -n 's/^# \([a-z]*\): \(.*\)/make \1: \2/p' tests/targets.mk
 include tests/targets.mk

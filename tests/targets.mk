@@ -56,15 +56,12 @@ clients: server
 # packaging: install and uninstall, the manual page, the README's lines for scripts
 packaging: server
 	sh tests/run.sh tests/integration/install.sh tests/integration/script.sh
-# documents: the commands, links, pictures and quotations of docs/
+# documents: the commands, links, pictures and quotations of docs/, and the trees of make trace
 documents: server
-	CC='$(CC)' sh tests/run.sh tests/integration/docs.sh
-# trace: the calls of each request of the README's walk, as a tree; TRACE='-i 2' or -a for more of them
+	CC='$(CC)' sh tests/run.sh tests/integration/docs.sh tests/trace/check.sh
+# trace: the calls of each request of the README's walk, as a tree; TRACE=-a for all of them
 trace:
 	CC='$(CC)' sh tests/trace/trace.sh $(TRACE)
-# trace-check: the trees of make trace go the right way
-trace-check:
-	CC='$(CC)' sh tests/trace/check.sh
 # bench: speed, compared with a baseline and with other servers; BENCH=-q for a quick look
 bench: server
 	python3 tests/bench/run.py $(BENCH)
