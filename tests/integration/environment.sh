@@ -52,15 +52,3 @@ says() {
     shift
     equal "$wanted" "$(curl -sk -m 10 -o "$work/response" -w '%{http_code}' "$@")"
 }
-
-# greets URL [OPTION...]: with these options of curl, foo logs in, is greeted and logs out. $inside
-# is a command that runs curl in another place.
-inside=''
-greets() {
-    site=$1
-    shift
-    set -- $inside curl -sS -m 10 -b "$work/jar" -c "$work/jar" "$@"
-    "$@" -d '{"username": "foo", "password": "foo"}' "$site/login" >"$work/response" &&
-        "$@" "$site/home" | grep -Fx '{"message": "Hello, foo"}' &&
-        "$@" -d '' "$site/logout" | grep -Fx '{"message": "logged out"}'
-}
