@@ -12,7 +12,7 @@
 work=build/memory
 max=28672 # with 32 bits and -c 4 -s 4
 export HEAP_COUNT=$work/heap
-wrap=-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
+wrap=-Wl,--wrap=malloc,--wrap=calloc
 
 build() { # COMPILER
     rm -rf "$work"

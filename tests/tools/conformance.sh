@@ -1,7 +1,7 @@
 #!/bin/sh
-# conformance.sh FOLDER - runs programs of the folder against ./server, with the server's address as their
-# argument: the responses of the Python original, requests with what the RFCs demand of the response, and
-# public files of JSON and UTF-8 sent as a login; and the public test suites. Nothing is tested if there is no such folder.
+# conformance.sh FOLDER - runs programs of the folder against ./server, with its address as their argument:
+# the responses of the Python original, requests with what the RFCs demand, and public files of JSON and
+# UTF-8 sent as a login; and the public test suites. Nothing is tested if there is no such folder.
 . tests/check.sh
 . tests/server.sh
 folder=$1

@@ -22,7 +22,11 @@ print_counts() {
         text = substr($0, RLENGTH + 1)
         print file "|" number "|line|" part[1] + 0 "|" text
     }
-    /^branch/ { taken = $0; sub(/.*taken /, "", taken); print file "|" number "|branch " $2 "|" taken + 0 "|" text }'
+    /^branch/ {
+        taken = $0
+        sub(/.*taken /, "", taken)
+        print file "|" number "|branch " $2 "|" taken + 0 "|" text
+    }'
 }
 
 # missed FILE: adds up the counts of all programs, and prints what was never executed.

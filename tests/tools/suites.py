@@ -93,8 +93,8 @@ def test_sha1(path):
 
 
 C = load()
-for test, pattern in ((test_json, 'JSONTestSuite/test_parsing/*.json'), (test_utf8, 'utf8tests/utf8tests.txt'),
-                      (test_sha1, 'sha1/*.rsp')):
+for test, pattern in ((test_json, 'JSONTestSuite/test_parsing/*.json'),
+                      (test_utf8, 'utf8tests/utf8tests.txt'), (test_sha1, 'sha1/*.rsp')):
     for file_name in sorted(glob.glob(os.path.join(sys.argv[1], pattern))):
         test(file_name)
 print(f'{passed} passed, {failed} failed')
