@@ -72,7 +72,7 @@ try_row() { # NAME CC CFLAGS
     printf '%-40s %s, %s s\n' "$1" "$last" $(($(date +%s) - start))
     case $last in
     [1-9]*' passed, 0 failed') echo passed >>$top/results ;;
-    *) grep -v 'passed, ' "$folder.log" | uniq | head -n 20 ;;
+    *) grep -vE ' (passed|strings), ' "$folder.log" | uniq | head -n 20 ;;
     esac
 }
 
