@@ -36,36 +36,31 @@ static const struct rule accepted[] = {
      {LINE "Host: a", "GET / HTTP/1.9\r\nHost: a", LINE "hOsT:\ta \t"}},
     {"9110 9.1: a method is case-sensitive", "get /", "get /" TAIL, ALONE},
     {"9112 3.2.4: asterisk-form", "OPTIONS *", "OPTIONS *" TAIL, ALONE},
-    {"9112 3.2: HTTP/1.0 needs no Host; 9.3: it closes", "GET / host= 1.0 close", OLD "\r\n",
-     ALONE},
+    {"9112 3.2: 1.0 needs no Host; 9.3: it closes", "GET / host= 1.0 close", OLD "\r\n", ALONE},
     {"9112 9.3: HTTP/1.0 closes", "GET / 1.0 close", OLD "Host: a" END, ALONE},
 
-    {"3986 3.4: the first ? begins the query", "GET /home?a=b?c/d", "GET /home?a=b?c/d" TAIL,
-     ALONE},
+    {"3986 3.4: the first ? counts", "GET /home?a=b?c/d", "GET /home?a=b?c/d" TAIL, ALONE},
     {"an empty query", "GET /home", "GET /home?" TAIL, ALONE},
     {"nothing is normalised", "GET //a/../%2f%0d?%41", "GET //a/../%2f%0d?%41" TAIL, ALONE},
     {"browsers and curl send such", "GET /a|b?{x}=\xc3\xbc\"%,[<^`>]",
      "GET /a|b?{x}=\xc3\xbc\"%,[<^`>]" TAIL, ALONE},
-    {"9112 3.2.2: the host of a URI replaces Host", "GET /home?q host=b",
-     "GET http://b/home?q" TAIL, ALONE},
-    {"9110 4.2.3: no path is /; a scheme in any case", "GET / host=b:80", "GET HTTP://b:80" TAIL,
-     ALONE},
+    {"9112 3.2.2: it replaces Host", "GET /home?q host=b", "GET http://b/home?q" TAIL, ALONE},
+    {"9110 4.2.3: no path is /; any case", "GET / host=b:80", "GET HTTP://b:80" TAIL, ALONE},
     {"9110 4.2.3: no path is /", "GET /?q host=b", "GET http://b?q" TAIL, ALONE},
     {"3986 3.2.2: an IPv6 address", "GET / host=[::1]:8080", "GET http://[::1]:8080/" TAIL, ALONE},
     {"9112 3.2.2: an https URI", "GET /home host=b https", "GET HTTPS://b/home" TAIL, ALONE},
 
     {"9112 3.2: Host may be empty", "GET / host=", LINE "Host:" END, ALONE},
     {"3986 3.2.3: a port may be empty", "GET / host=a:", LINE "Host: a:" END, ALONE},
-    {"3986 3.2.2: IPv6", "GET / host=[::ffff:127.0.0.1]", LINE "Host: [::ffff:127.0.0.1]" END,
+    {"3986 3.2.2: IPv6", "GET / host=[::127.0.0.1]", LINE "Host: [::127.0.0.1]" END, ALONE},
+    {"Python and Node send zones", "GET / host=[fe80::1%e0]:80", LINE "Host: [fe80::1%e0]:80" END,
      ALONE},
-    {"Python and Node send zones", "GET / host=[fe80::1%eth0]:80",
-     LINE "Host: [fe80::1%eth0]:80" END, ALONE},
     {"a zone of one digit", "GET / host=[::1%1]", LINE "Host: [::1%1]" END, ALONE},
     {"3986 3.2.2: a later version", "GET / host=[v1.x]", LINE "Host: [v1.x]" END, ALONE},
     {"3986 3.2.2: a later version", "GET / host=[V1f.x:$]", LINE "Host: [V1f.x:$]" END, ALONE},
 
-    {"9110 5.5: blanks around a value", "GET / [X-A=b][X-B=c\td]",
-     GET "X-A:b\r\nX-B: \t c\td \t" END, ALONE},
+    {"9110 5.5: blanks around a value", "GET / [X=b][Y=c\td]", GET "X:b\r\nY: \t c\td \t" END,
+     ALONE},
     {"9110 5.5: an empty value", "GET / [X-A=][X-B=]", GET "X-A:\r\nX-B: \t" END, ALONE},
     {"9110 5.3: a name twice", "GET / [X=1][x=2]", GET "X: 1\r\nx: 2" END, ALONE},
 
@@ -87,8 +82,8 @@ static const struct rule accepted[] = {
      END "5\r\nhello\r\n0" END, {"tRANSFER-eNCODING: ChUnKeD", "Transfer-Encoding:, chunked ,,"}},
 
     {"9112 9.6", "GET / close [Connection=close]", GET "Connection: close" END, ALONE},
-    {"9110 7.6.1: a list, in any case; 5.6.1: empty elements",
-     "GET / close [Connection=x,, CLOSE ,]", GET "Connection: x,, CLOSE ," END, ALONE},
+    {"9110 7.6.1: a list; 5.6.1: empty elements", "GET / close [Connection=x,, CLOSE ,]",
+     GET "Connection: x,, CLOSE ," END, ALONE},
     {"9110 5.3: two lines are one list", "GET / close [Connection=x][Connection=close]",
      GET "Connection: x\r\nConnection: close" END, ALONE},
     {"only whole names count", "GET / [Connection=closed][X-Connection=close]",
@@ -102,8 +97,7 @@ static const struct rule accepted[] = {
 
     {"9110 10.1.1: in any case", "POST / [Expect=100-Continue] {hello}",
      POST "Expect: 100-Continue\r\nContent-Length: 5" END "hello", ALONE},
-    {"9110 10.1.1: not in HTTP/1.0", "GET / host= 1.0 close [Expect=x]", OLD "Expect: x" END,
-     ALONE},
+    {"9110 10.1.1: not in 1.0", "GET / host= 1.0 close [Expect=x]", OLD "Expect: x" END, ALONE},
 };
 
 /* The outcome is a status. Each request ends with the byte at which it must be refused: the first
@@ -113,7 +107,7 @@ static const struct rule refused[] = {
     {"9112 3: one blank stands between two parts", "400", "", "",
      {" ", "GET  ", "GET\t", "GET /  ", "GET / \r", "GET / HTTP/1.1 "}},
     {"9112 3: a target and a version", "400", "GET", "", {"\r", " /\r", " HTTP/1.1\r"}},
-    {"9112 2.2: CR and LF stand together", "400", "", "",
+    {"9112 2.2: CR and LF are a pair", "400", "", "",
      {"\n", "\rG", "\r\r", "GET / HTTP/1.1\n", "GET / HTTP/1.1\rH", "GET / HTTP/2.0\rX"}},
     {"9112 2.3: HTTP, a slash, a digit, a point, a digit", "400", "GET / ", "",
      {"h", "HTTPS", "HTTP/x", "HTTP/01", "HTTP/1\r", "HTTP/1,", "HTTP/1.\r", "HTTP/1.x",
@@ -121,8 +115,8 @@ static const struct rule refused[] = {
     {"9110 15.6.6: another major version", "505", "GET / HTTP/", "\r\n", {"0.9", "2.0"}},
 
     {"9112 3.2: no blank in a target; 3986 3.5: no fragment", "400", "GET /a", "", {" b", "#"}},
-    {"9112 3.2: a path, a URI, or * for OPTIONS; CONNECT is for proxies", "400", "",
-     " HTTP/1.1\r\n", {"GET home", "GET *", "OPTIONS *a", "CONNECT a:80", "GET ftp://a/"}},
+    {"9112 3.2: a path, a URI, or * for OPTIONS; no CONNECT", "400", "", " HTTP/1.1\r\n",
+     {"GET home", "GET *", "OPTIONS *a", "CONNECT a:80", "GET ftp://a/"}},
     {"9110 4.2: a URI has a host in ASCII, a port of digits, no user", "400", "GET http://",
      " HTTP/1.1\r\n", {"", "/a", ":80/", "\x80/", "u:p@b/", "b:8o/"}},
     {"3986 2.1: an escape has two hexadecimal digits; 7.3: it is not NUL", "400", "GET /",
@@ -130,8 +124,7 @@ static const struct rule refused[] = {
     {"9112 3.2: with a URI, Host is needed too, and must be right", "400",
      "GET http://b/ HTTP/1.1\r\n", "\r\n", {"", "Host: a b"}},
 
-    {"9112 2.2: CR and LF stand together", "400", GET, "",
-     {"X: b\n", "X: b\rc", "X: b\r\r", "\rX"}},
+    {"9112 2.2: CR and LF are a pair", "400", GET, "", {"X: b\n", "X: b\rc", "X: b\r\r", "\rX"}},
     {"9112 5: a name, then a colon; 5.1: no blank between them", "400", GET, "",
      {":", "X\r", "X ", "X\t", "Content-Length ", "Transfer-Encoding "}},
     {"9112 2.2: a line begins with its name; 5.2: it is not folded", "400", LINE, "",
@@ -141,21 +134,21 @@ static const struct rule refused[] = {
      {LINE, GET "Host: a", GET "Host: b", OLD "Host: a\r\nHost: a"}},
     {"3986 3.2: a host has no blank, valid escapes, a port of digits", "400", LINE "Host: ", "\r\n",
      {"a b", "a%zz", "a%2", "a%00", "a:8o", "a:80:80"}},
-    {"3986 3.2.2: an IPv6 address between brackets, and nothing else", "400", LINE "Host: [",
-     "\r\n", {"::1", "]", "::g]", "::12345]", "0::0::0::1]", "1:2:3:4:5:6:7]", "127.0.0.1]",
-     "::1]a", "1111:2222:3333:4444:5555:6666:7777:255.255.255.255]"}},
+    {"3986 3.2.2: an IPv6 address in brackets, nothing else", "400", LINE "Host: [", "\r\n",
+     {"::1", "]", "::g]", "::12345]", "0::0::0::1]", "1:2:3:4:5:6:7]", "127.0.0.1]", "::1]a",
+      "1111:2222:3333:4444:5555:6666:7777:255.255.255.255]"}},
     {"a zone follows an address, and has unreserved characters", "400", LINE "Host: [", "\r\n",
      {"::1%]", "::1%e/]", "::1%e!]", "%eth0]"}},
-    {"3986 3.2.2: a later version has a number, a point, an address", "400", LINE "Host: [v",
-     "\r\n", {".x]", "g.x]", "1.]", "1]", "1.%41]", "1.x/]"}},
+    {"3986 3.2.2: a later version: number, point, address", "400", LINE "Host: [v", "\r\n",
+     {".x]", "g.x]", "1.]", "1]", "1.%41]", "1.x/]"}},
 
     {"9110 8.6: a length is digits", "400", POST "Content-Length:", "\r\n",
      {"", " -1", " +5", " 0x10", " 1_0", " 5.0", " 5 5", " 5\t5", " 5,5", " 5;"}},
     {"9112 6.3: one Content-Length, even if they are equal", "400", POST "Content-Length: ", "\r\n",
      {"5\r\nContent-Length: 5", "0\r\ncontent-length: 5"}},
-    {"9110 8.6: 2^31, 2^32 + 5, 2^63, 2^64, 2^64 + 5, 30 digits", "413", POST "Content-Length: ",
-     END, {"2147483648", "4294967301", "9223372036854775808", "18446744073709551616",
-     "18446744073709551621", "100000000000000000000000000005"}},
+    {"9110 8.6: 2^31, 2^32+5, 2^63, 2^64, 2^64+5, 30 digits", "413", POST "Content-Length: ", END,
+     {"2147483648", "4294967301", "9223372036854775808", "18446744073709551616",
+      "18446744073709551621", "100000000000000000000000000005"}},
 
     {"9112 6.1: a length and a coding, as in request smuggling", "400", POST, END,
      {"Content-Length: 5\r\nTransfer-Encoding: chunked",
@@ -543,10 +536,9 @@ static void test_paths(void) {
         char storage[4];
         struct text path = TEXT(storage);
         http_decode_path(&path, STR("/%61%62c"));
-        CHECK(!path.truncated);
         CHECK_VIEW(text_str(&path), STR("/abc"));
-        text_clear(&path);
-        http_decode_path(&path, STR("/abcd"));
+        CHECK(!path.truncated);
+        http_decode_path(&path, STR("d"));
         CHECK(path.truncated);
     }
 }

@@ -333,6 +333,7 @@ static void test_strings(void) {
         struct str string, value;
     } cases[] = {
         {STR_INIT(""), STR_INIT("")},
+        {STR_INIT("~"), STR_INIT("~")},
         {STR_INIT("Hello, foo/~ '"), STR_INIT("Hello, foo/~ '")},
         {STR_INIT("\"\\\b\f\n\r\t"), STR_INIT("\\\"\\\\\\b\\f\\n\\r\\t")},
         {STR_INIT("a\0b\x1f\x7f"), STR_INIT("a\\u0000b\\u001f\\u007f")},
