@@ -237,6 +237,7 @@ static void add_requests(const struct rule *rules, size_t count) {
     static struct request *r = requests;
     for (const struct rule *rule = rules; rule < rules + count; rule++)
         for (const char *const *part = rule->parts; *part; part++, r++) {
+            if (r == requests + COUNT(requests) - 1) test_give_up("hold so many requests");
             snprintf(r->storage, sizeof r->storage, "%s%s%s", rule->before, *part, rule->behind);
             r->bytes = str_of(r->storage);
             r->rule = rule->name;
