@@ -222,6 +222,7 @@ static struct str describe(void) {
         before = "[";
     }
     if (req.body.len) text_put_all(&out, STR(" {"), req.body, STR("}"));
+    CHECK(!out.truncated);
     return text_str(&out);
 }
 
