@@ -11,14 +11,16 @@
  *     EITHER    one of the two: it depends on what the call is for
  *     LATER     nothing, because the start does not make the call
  *
- * There is no include guard: each file that includes this defines first what a row means to it.
- * run.sh takes the names from here too.
+ * A call fails without being made; but a descriptor is free even if close fails, as on most systems,
+ * and what strftime has written is unspecified. There is no include guard: each file that includes
+ * this defines first what a row means to it. run.sh takes the names from here too.
  */
 /* clang-format off */
 
 /* Sockets */
-OWN(accept, LATER, EAGAIN, EBADF, ECONNABORTED, EINTR, EINVAL, EMFILE, ENFILE, ENOBUFS, ENOMEM,
-    ENOTSOCK, EOPNOTSUPP, EPROTO, EPERM)
+CALL(int, accept, (int fd, struct sockaddr *address, socklen_t *len), (fd, address, len), -1, LATER,
+     EAGAIN, EBADF, ECONNABORTED, EINTR, EINVAL, EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOTSOCK,
+     EOPNOTSUPP, EPROTO, EPERM)
 CALL(int, bind, (int fd, const struct sockaddr *address, socklen_t len), (fd, address, len), -1,
      REFUSES, EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EALREADY, EBADF, EINPROGRESS, EINVAL,
      EIO, EISCONN, ELOOP, ENAMETOOLONG, ENOBUFS, ENOENT, ENOTDIR, ENOTSOCK, EOPNOTSUPP, EROFS)
@@ -46,11 +48,12 @@ CALL(int, inet_pton, (int family, const char *from, void *to), (family, from, to
      EAFNOSUPPORT)
 
 /* Descriptors and files */
-OWN(close, GOES_ON, EBADF, EINTR, EIO)
+CALL(int, close, (int fd), (fd), (__real_close(fd), -1), GOES_ON, EBADF, EINTR, EIO)
 OWN(fcntl, EITHER, EBADF, EINVAL, EPERM)
 OWN(open, EITHER, EACCES, EINTR, EIO, ELOOP, EMFILE, ENAMETOOLONG, ENFILE, ENOENT, ENOMEM, ENOTDIR,
     ENXIO, EOVERFLOW)
-OWN(poll, GOES_ON, EAGAIN, EINTR, EINVAL, ENOMEM)
+CALL(int, poll, (struct pollfd pollfds[], nfds_t count, int timeout), (pollfds, count, timeout), -1,
+     GOES_ON, EAGAIN, EINTR, EINVAL, ENOMEM)
 OWN(fstat, REFUSES, EBADF, EIO, EOVERFLOW)
 CALL(int, isatty, (int fd), (fd), 0, GOES_ON, EBADF, ENOTTY)
 CALL(int, lstat, (const char *path, struct stat *to), (path, to), -1, EITHER, EACCES, EIO, ELOOP,
@@ -65,15 +68,16 @@ CALL(ssize_t, write, (int fd, const void *at, size_t len), (fd, at, max_moved(le
      EAGAIN, EBADF, EFBIG, EINTR, EIO, ENOSPC, ENXIO, EPIPE)
 
 /* Time, signals, memory, limits */
-CALL(void *, calloc, (size_t count, size_t size), (count, size), NULL, REFUSES, ENOMEM)
-CALL(void *, malloc, (size_t size), (size), NULL, REFUSES, ENOMEM)
+CALL(void *, calloc, (size_t count, size_t size), (1, counted(count * size)), NULL, REFUSES, ENOMEM)
+CALL(void *, malloc, (size_t size), (counted(size)), NULL, REFUSES, ENOMEM)
 OWN(clock_gettime, GOES_ON, EINVAL, EOVERFLOW)
 OWN(time, GOES_ON, EOVERFLOW)
 CALL(struct tm *, gmtime_r, (const time_t *from, struct tm *to), (from, to), NULL, GOES_ON,
      EOVERFLOW)
 CALL(struct tm *, localtime_r, (const time_t *from, struct tm *to), (from, to), NULL, GOES_ON,
      EOVERFLOW)
-OWN(strftime, GOES_ON, EOVERFLOW)
+CALL(size_t, strftime, (char *to, size_t size, const char *format, const struct tm *tm),
+     (to, size, format, tm), (memset(to, 0x55, size), (size_t)0), GOES_ON, EOVERFLOW)
 CALL(int, sigaction, (int number, const struct sigaction *to, struct sigaction *from),
      (number, to, from), -1, REFUSES, EINVAL, ENOTSUP)
 CALL(int, sigprocmask, (int how, const sigset_t *set, sigset_t *before), (how, set, before), -1,
