@@ -1,7 +1,9 @@
-/* event_loop.c - tests of the event loop of server.c, of listen_accept and of log.c, on the fake system.
+/* event_loop.c - tests of the event loop of server.c, of listen_accept and of log.c, on the fake
+ * system.
  *
  * The clock is fake and the network is simulated. So the tests can measure every timeout, count the
- * polls, and see which connection is evicted, and they take no time.
+ * polls, and see which connection is evicted, and they take no time. Most tests are rows of `scripts`:
+ * what the clients do, and the trace of what happens to them. To add one, add a row.
  */
 #define _POSIX_C_SOURCE 200809L
 #define MAX_CLIENTS     1600
@@ -472,36 +474,26 @@ static void test_waiting(void) {
 /* ---- Eviction ---- */
 
 static void test_shares(void) {
-    /* One client holds `held` of all. The next connection evicts one of these if it pays. */
     static const struct {
-        int total, held;
+        size_t places;
+        const char *input; /* PARTIAL: it is about buffers */
+        int total, held;   /* how many are in use, and by the client in question */
         bool pays;
-    } places[] = {{4, 1, false}, {4, 2, true}, {32, 2, false}, {32, 3, true}, {47, 2, false}},
-      buffers[] = {{9, 1, false}, {9, 2, true}, {32, 2, false}, {32, 3, true}};
-    TEST("a client with more than 1/16 of the places pays for itself; its first is spared") {
-        for (size_t i = 0; i < COUNT(places); i++) {
-            int others = places[i].total - places[i].held;
-            begin((size_t)places[i].total);
-            connect_all(others, "");
+    } cases[] = {
+        {4, "", 4, 1, false},      {4, "", 4, 2, true},          {32, "", 32, 2, false},
+        {32, "", 32, 3, true},     {47, "", 47, 2, false},       {20, PARTIAL, 9, 1, false},
+        {20, PARTIAL, 9, 2, true}, {496, PARTIAL, 32, 2, false}, {496, PARTIAL, 32, 3, true}};
+    TEST("a client with over 1/16 of the places or buffers pays for itself; its first is spared") {
+        for (size_t i = 0; i < COUNT(cases); i++) {
+            int first = cases[i].total - cases[i].held;
+            begin(cases[i].places);
+            connect_all(first, cases[i].input);
             now += MS(50);
             network = 7;
-            connect_all(places[i].total + 1, "");
-            CHECK_INT(clients[others].closed, places[i].pays);
-            CHECK_INT(clients[0].closed, !places[i].pays);
-        }
-    }
-    TEST("a client with more than 1/16 of the buffers pays for itself; its first is spared") {
-        for (size_t i = 0; i < COUNT(buffers); i++) {
-            int others = buffers[i].total - buffers[i].held;
-            begin(buffers[i].total == 9 ? 20 : 496);
-            connect_all(others, PARTIAL);
-            now += MS(1);
-            network = 7;
-            connect_client(); /* without a buffer it does not count */
-            connect_all(buffers[i].total + 1, PARTIAL);
-            CHECK_INT(clients[others + 1].closed, buffers[i].pays);
-            CHECK_INT(clients[0].closed, !buffers[i].pays);
-            CHECK_INT(open_clients, buffers[i].total);
+            if (*cases[i].input) connect_all(++first, ""); /* without a buffer it does not count */
+            connect_all(cases[i].total + 1, cases[i].input);
+            CHECK_INT(clients[first].closed, cases[i].pays);
+            CHECK_INT(clients[0].closed, !cases[i].pays);
         }
     }
 }
