@@ -165,11 +165,13 @@ static int count_logged(const char *text) {
  *     a:good     a sends a text of the table below (+ joins several), and the server reads it
  *     a<good     a sends a text, and the server does not read it yet
  *     a=50       a takes 50 more bytes of its responses
- *     a.eof      a closes its end; after a.reset or a.EINTR reading from it fails
+ *     a.eof      a closes its end; a.reset: it resets the connection; a.EINTR: it sends nothing more,
+ *                and reading fails
  *     9s, 50ms   time passes at once; +9s: the event loop runs for so long
  *     wait       the event loop runs until something happens; #3: three iterations
  *     stop       the shutdown begins; run: it begins, and the event loop runs to its end
  *     end        the server is destroyed
+ *     recv!EINTR the next recv fails; accept!!EINVAL: each accept fails, until accept!!0
  *     same       the clients that follow have the same address
  *     fds=3      accept fails while three connections are open
  *     places=5   the server has a table for five connections, not for ten
@@ -177,8 +179,7 @@ static int count_logged(const char *text) {
  *
  * In a trace, a200 is a response that a has received to its end (a200c: with Connection: close), a+ is
  * a connection that was accepted from the listen queue, a- one that the server has closed; if this was
- * logged, the reason follows. After `wait` and `run` it shows how long they took, in steps of 0.2 s
- * because a timeout may be late. */
+ * logged, the reason follows. After `wait` and `run` it shows how long they took, in tenths. */
 
 static const struct {
     const char *name, *text;
@@ -197,6 +198,7 @@ static const struct {
     {"cr", "\r"},
     {"lf", "\n"},
     {"nothing", ""}, /* poll reports input, but there is none */
+    {NULL, NULL},
 };
 
 static char names[32], inputs[32][256], trace[512];
@@ -242,10 +244,12 @@ static const char *join_texts(const char *words, char to[256]) {
     size_t len;
     *to = '\0';
     for (const char *word = words; *word; word += len + (word[len] == '+')) {
+        size_t i = 0;
         len = strcspn(word, "+");
-        for (size_t i = 0; i < COUNT(texts); i++)
-            if (strlen(texts[i].name) == len && strncmp(word, texts[i].name, len) == 0)
-                strcat(to, texts[i].text);
+        while (texts[i].name && (strlen(texts[i].name) != len || strncmp(texts[i].name, word, len)))
+            i++;
+        must(texts[i].name, "a script has only texts that exist");
+        if (texts[i].name) strcat(to, texts[i].text);
     }
     return to;
 }
@@ -262,30 +266,62 @@ static void run_client_step(size_t i, const char *what) {
     if (*what == '=') c->window = strcmp(value, "all") == 0 ? SIZE_MAX : (size_t)atoi(value);
     if (*what != '.') return;
     c->at_eof = strcmp(value, "eof") == 0;
-    c->error = strcmp(value, "EINTR") == 0 ? EINTR : ECONNRESET;
+    c->reset = strcmp(value, "reset") == 0;
+    c->error = strcmp(value, "EINTR") == 0 ? EINTR : 0;
+}
+
+/* Such as accept!EINTR. */
+static void fail_call(const char *name, bool always, const char *error) {
+    static const char *const calls[] = {
+        [ACCEPT] = "accept", [FCNTL] = "fcntl", [RECV] = "recv",
+        [SEND] = "send",     [POLL] = "poll",   [SHUTDOWN] = "shutdown"};
+    static const struct {
+        const char *name;
+        int number;
+    } errors[] = {{"0", 0},           {"EBADF", EBADF},      {"ECONNABORTED", ECONNABORTED},
+                  {"EPROTO", EPROTO}, {"EINTR", EINTR},      {"EINVAL", EINVAL},
+                  {"EMFILE", EMFILE}, {"ENFILE", ENFILE},    {"ENOBUFS", ENOBUFS},
+                  {"ENOMEM", ENOMEM}, {"ENOTCONN", ENOTCONN}};
+    size_t call = 0, i = 0;
+    while (call < COUNT(calls) && strcmp(calls[call], name) != 0) call++;
+    while (i < COUNT(errors) && strcmp(errors[i].name, error) != 0) i++;
+    must(call < COUNT(calls) && i < COUNT(errors), "a script has only errors that exist");
+    if (!violation) (always ? fail_always : fail_next)[call] = errors[i].number;
+}
+
+static void wait_for_change(void) {
+    size_t len = strlen(trace);
+    int64_t start = now;
+    for (; strlen(trace) == len && now - start < SEC(60); trace_changes()) iterate();
 }
 
 static void run_word(const char *word) {
     int n;
-    size_t len = strlen(trace);
-    int64_t start = now;
-    bool waits = strcmp(word, "wait") == 0, runs = strcmp(word, "run") == 0;
-    if (sscanf(word, "#%d", &n) == 1) iterate_often(n);
-    if (sscanf(word, "places=%d", &n) == 1) begin((size_t)n);
-    if (sscanf(word, "fds=%d", &n) == 1) max_open = n;
-    if (strcmp(word, "log") == 0) trace_log();
-    if (strcmp(word, "same") == 0) network = 7;
-    if (strcmp(word, "tls") == 0) listener.behind_tls = true;
-    if (strcmp(word, "poll-fails") == 0) fail_always[POLL] = EINVAL;
-    if (strcmp(word, "poll-works") == 0) fail_always[POLL] = 0;
-    if (strcmp(word, "signal-in-recv") == 0) fail_next[RECV] = EINTR;
-    if (strcmp(word, "end") == 0) close_server();
-    if (strcmp(word, "stop") == 0 || runs) server_stop(server);
-    if (strcmp(word, "stop") == 0) begin_shutdown(server);
-    if (runs) server_run(server);
-    for (; waits && strlen(trace) == len && now - start < SEC(60); trace_changes()) iterate();
-    trace_changes();
-    if (waits || runs) add_to_trace("after %.1f s", (double)((now - start) / MS(200)) / 5);
+    char call[16], marks[3], error[16];
+    if (sscanf(word, "%15[a-z]%2[!]%15s", call, marks, error) == 3)
+        fail_call(call, marks[1] == '!', error);
+    else if (sscanf(word, "#%d", &n) == 1)
+        iterate_often(n);
+    else if (sscanf(word, "places=%d", &n) == 1)
+        begin((size_t)n);
+    else if (sscanf(word, "fds=%d", &n) == 1)
+        max_open = n;
+    else if (strcmp(word, "same") == 0)
+        network = 7;
+    else if (strcmp(word, "tls") == 0)
+        listener.behind_tls = true;
+    else if (strcmp(word, "log") == 0)
+        trace_log();
+    else if (strcmp(word, "wait") == 0)
+        wait_for_change();
+    else if (strcmp(word, "stop") == 0)
+        server_stop(server), begin_shutdown(server);
+    else if (strcmp(word, "run") == 0)
+        server_stop(server), server_run(server);
+    else if (strcmp(word, "end") == 0)
+        close_server();
+    else
+        must(false, "a script has only steps that exist");
 }
 
 static void run_script(const char *script) {
@@ -296,6 +332,7 @@ static void run_script(const char *script) {
     shown_log = 0;
     for (int len, n; sscanf(script, "%31s%n", step, &len) == 1; script += len) {
         size_t i = strcspn(names, (char[]){*step, '\0'});
+        int64_t start = now;
         if (islower((unsigned char)*step) && (!step[1] || strchr("?:<=.", step[1]))) {
             names[i] = *step;
             run_client_step(i, step + 1);
@@ -306,6 +343,8 @@ static void run_script(const char *script) {
             run_word(step);
         }
         trace_changes();
+        if (strcmp(step, "wait") == 0 || strcmp(step, "run") == 0)
+            add_to_trace("after %.1f s", (double)((now - start) / MS(100)) / 10);
     }
 }
 
@@ -339,6 +378,8 @@ static const struct {
      "a200 b200 a408c b408c after 10.0 s"},
     {"empty lines do not change the deadline of a connection",
      "a +5s a:line +5s a:line+line +4s a:line wait", "a- after 1.0 s"},
+    {"a poll that is interrupted closes no connection: it has not looked at them",
+     "a b 15s poll!EINTR #1", ""},
     {"an empty line may come in two pieces, and before a request",
      "a:cr a:lf a:cr a:lf+good", "a200"},
 
@@ -353,8 +394,21 @@ static const struct {
      "places=20 a b:bad c d e f g h i j k c=1 c:good 1ms d:partial 1ms e=1 e:good 1ms f:partial "
      "1ms g=1 g:good 1ms h:partial 1ms i=1 i:good 1ms j:partial 1ms k=1 k:good",
      "b400c c- (evicted for another connection)"},
+    {"out of descriptors, a client with more than 1/16 of the places pays",
+     "fds=4 a same b c d 50ms e? #1 #1", "b- e+"},
     {"out of descriptors, each iteration evicts one connection, and the next one accepts",
      "fds=3 a b c d? e? #1 #1 #1 #1", "a- d+ b- e+"},
+
+    {"out of descriptors without a connection, accepting pauses for 100 ms",
+     "accept!!EMFILE a? #1 accept!!0 wait", "a+ after 0.1 s"},
+    {"out of memory, accepting pauses for 100 ms, with and without a connection",
+     "accept!!ENFILE a? #1 accept!!0 wait accept!!ENOBUFS b? #1 accept!!0 wait "
+     "accept!!ENOMEM c? #1 accept!!0 wait accept!!EINVAL d? #1 accept!!0 wait",
+     "a+ after 0.1 s b+ after 0.1 s c+ after 0.1 s d+ after 0.1 s"},
+    {"accepting goes on at once after a signal, and after a connection that is gone already",
+     "places=20 accept!EINTR a? #1 accept!ECONNABORTED b? #1 accept!EPROTO c? #1", "a+ b+ c+"},
+    {"a connection that cannot be made non-blocking is closed, and accepting goes on",
+     "places=20 fcntl!EBADF a? b? #1", "a+ a- b+"},
 
     {"a shutdown without a request in progress ends at once, and closes idle connections",
      "a:good b:good run", "a200 b200 a- b- after 0.0 s"},
@@ -373,19 +427,29 @@ static const struct {
      "places=4 a same b:partial c:partial d:partial +100ms e? f? stop", "a- e+"},
     {"nor are they out of descriptors",
      "fds=4 a:partial same b:partial c:partial d:partial +100ms e? f? stop", ""},
+    {"at a shutdown no more connections are accepted than there are places",
+     "places=2 a? b? c? stop", "a+ b+"},
     {"a failing poll closes no idle connection during a shutdown",
-     "a:good stop poll-fails #3 poll-works a:good", "a200 a200c a-"},
+     "a:good stop poll!!EINVAL #3 poll!!0 a:good", "a200 a200c a-"},
     {"server_destroy closes all connections, and logs those with a request in progress",
      "a b:partial end", "a- b- (the server was stopped)"},
 
     {"100 (Continue) is sent once for each request, and before the body",
      "a:expect a:x a:x a:expect a:x a:x", "a100 a200 a100 a200"},
     {"a read that a signal interrupts is repeated at once",
-     "a:partial signal-in-recv a<rest #1", "a200"},
+     "a:partial recv!EINTR a<rest #1", "a200"},
+    {"a send that a signal interrupts is repeated when the socket takes output",
+     "send!EINTR a:good wait", "a200 after 0.0 s"},
     {"a lingering connection ends when its client has closed, and nothing is logged",
      "a:bad a:nothing a.EINTR a:nothing a:x a.eof a:nothing", "a400c a-"},
     {"a lingering connection ends when its client resets it, and nothing is logged",
      "a:bad a:x a.reset a:nothing", "a400c a-"},
+    {"if the last response takes several writes, the connection is closed after the last of them",
+     "a=1 a:last a=all wait", "a200c a- after 0.0 s"},
+    {"if our side cannot be shut down, the connection is closed at once, and nothing is logged",
+     "shutdown!ENOTCONN a:bad", "a400c a-"},
+    {"a client that leaves before the response is sent is logged",
+     "a=1 a:good a.reset #1", "a- (the client left before the response was sent)"},
     {"a client that leaves is not logged if no request is lost by it",
      "a a.eof a:nothing", "a-"},
     {"a client that leaves is logged if a request is lost by it",
@@ -500,22 +564,6 @@ static void test_shares(void) {
 
 /* ---- Accepting ---- */
 
-/* Accepting fails once with this error, while there are so many other connections. */
-static void check_pause(int error, int others) {
-    begin(10);
-    connect_all(others, "");
-    fail_always[ACCEPT] = error;
-    queue_clients(1);
-    iterate();
-    int64_t start = now;
-    iterate();
-    CHECK(!last_poll.looked_at_listener);
-    fail_always[ACCEPT] = 0;
-    while (queued > 0) iterate();
-    CHECK_BETWEEN(now - start, MS(100), MS(210));
-    CHECK_INT(open_clients, others + 1);
-}
-
 static void test_accept(void) {
     TEST("an iteration accepts 1/16 of the table, and 64 at most") {
         static const int places[] = {1, 160, 1000, 1600}, expected[] = {1, 11, 63, 64};
@@ -524,29 +572,6 @@ static void test_accept(void) {
             queue_clients(200);
             iterate();
             CHECK_INT(accepted, expected[i]);
-        }
-    }
-    TEST("accepting goes on after a signal, and after a connection that is gone already") {
-        static const int errors[] = {EINTR, ECONNABORTED, EPROTO};
-        for (size_t i = 0; i < COUNT(errors); i++) {
-            begin(100);
-            queue_clients(1);
-            fail_always[ACCEPT] = errors[i];
-            iterate();
-            CHECK_INT(accepts, 7);
-            fail_always[ACCEPT] = 0;
-            iterate();
-            CHECK(last_poll.looked_at_listener && accepted == 1);
-        }
-    }
-}
-
-static void test_accept_errors(void) {
-    TEST("out of memory, or of descriptors without a connection, accepting pauses for 100 ms") {
-        static const int errors[] = {EMFILE, ENFILE, ENOBUFS, ENOMEM, EINVAL};
-        for (size_t i = 0; i < COUNT(errors); i++) {
-            check_pause(errors[i], 0);
-            if (errors[i] != EMFILE) check_pause(errors[i], 1);
         }
     }
     ON_SERVER("while a connection is active, too, accept is tried ten times a second") {
@@ -611,14 +636,6 @@ static void test_poll_errors(void) {
             fail_always[POLL] = 0;
             CHECK_INT(connect_and_send(GOOD)->responses, 1);
         }
-    }
-    ON_SERVER("a poll that is interrupted closes no connection: it has not looked at them") {
-        fill(3);
-        now += SEC(15);
-        fail_always[POLL] = EINTR;
-        iterate_often(3);
-        CHECK_INT(open_clients, 3);
-        CHECK_INT(pauses, 0);
     }
 }
 
@@ -943,7 +960,6 @@ int main(void) {
     test_waiting();
     test_shares();
     test_accept();
-    test_accept_errors();
     test_addresses();
     test_poll_errors();
     test_server_stop();
