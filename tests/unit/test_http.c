@@ -332,8 +332,8 @@ static void test_every_byte(void) {
             for (int byte = 0; byte < 256; byte++) {
                 char storage[256];
                 struct text text = TEXT(storage);
-                text_put_all(&text, str_of(places[i].before), ((struct str){&(char){(char)byte}, 1}),
-                             str_of(places[i].behind));
+                text_put_all(&text, str_of(places[i].before),
+                             ((struct str){&(char){(char)byte}, 1}), str_of(places[i].behind));
                 bool allowed = byte && strchr(places[i].allowed, byte < 0x80 ? byte : 0x80);
                 CASE(places[i].where);
                 CHECK_INT(parse(text_str(&text)), (allowed ? (int)text.len : -400));
