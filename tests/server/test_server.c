@@ -16,8 +16,8 @@ static const char *read_log(void) {
     return stderr_of(&server);
 }
 
-/* If the server moves one byte in each call, every request is incomplete for a while. */
-static bool reads_whole_requests(void) { return !getenv("ONE_BYTE"); }
+/* If the server moves one byte in each call, large requests take too long. */
+static bool moves_many_bytes(void) { return !getenv("ONE_BYTE"); }
 
 /* Returns whether so many seconds of the server have passed, with a tenth to spare for its clock. */
 static bool is_between(int64_t since, int64_t min, int64_t max) {
@@ -143,21 +143,23 @@ static void check_example(struct client *client, size_t i) {
 
 static void test_example(void) {
     TEST("every request of the example gets its response, on one connection") {
-        struct client client = dial(&server);
-        for (size_t i = 0; i < COUNT(example); i++) check_example(&client, i);
-        hang_up(&client);
+        WITHIN(15) {
+            struct client client = dial(&server);
+            for (size_t i = 0; i < COUNT(example); i++) check_example(&client, i);
+            hang_up(&client);
+        }
     }
     TEST("a user is greeted from the login to the logout, which ends that session and no other") {
         char one[41], other[41];
-        struct client client = dial(&server);
         CHECK_INT(log_in(&server, FOO, one), 200);
         CHECK_INT(log_in(&server, FOO, other), 200);
         CHECK_INT(strspn(one, "0123456789abcdef"), 40);
         CHECK_INT(visit(&server, one), 200);
+        struct client client = dial(&server);
         CHECK_INT(ask_with(&client, "POST /logout", COOKIE, NULL, one), 200);
+        hang_up(&client);
         CHECK_INT(visit(&server, one), 401);
         CHECK_INT(visit(&server, other), 200);
-        hang_up(&client);
     }
 }
 
@@ -277,10 +279,14 @@ static void test_connections(void) {
         check_splits();
     }
     TEST("a bad request gets its status in the format of all errors, then an orderly end") {
-        for (size_t i = 0; i < COUNT(refused); i++) WITHIN(2) check_refusal(i);
+        for (size_t i = 0; i < COUNT(refused); i++)
+            if (refused[i].zeros == 0 || moves_many_bytes()) WITHIN(2) check_refusal(i);
     }
-    TEST("a body that is too large does not destroy the response: it is read, and no reset comes") {
-        for (int i = 0; i < 100 && !test_is_bad; i++) WITHIN(2) check_large_body();
+    if (moves_many_bytes()) {
+        TEST("a body that is too large does not destroy the response: it is read, and no reset "
+             "comes") {
+            for (int i = 0; i < 100 && !test_is_bad; i++) WITHIN(2) check_large_body();
+        }
     }
     TEST("a client that shuts its side down after the request gets the response, then the end") {
         check_half_close(GET("/home"), 401);
@@ -343,9 +349,10 @@ static void test_timeouts(void) {
     TEST("a client that does not read its responses is dropped after ten seconds, and logged; no "
          "other client gets them") {
         int64_t since = read_clock();
-        struct client client = stall(&server), other = dial(&server);
+        struct client client = stall(&server);
         CHECK_INT(poll(&(struct pollfd){client.fd, 0, 0}, 1, MAX_WAIT), 1); /* a reset */
         CHECK(is_between(since, 10, 200));
+        struct client other = dial(&server);
         CHECK_INT(ask(&other, GET("/own")), 404);
         CHECK_STR(other.body, ERROR("404", "Not Found", "Path /own not found"));
         CHECK_HAS(read_log(), "closed: the client did not read the response in time\n");
@@ -433,7 +440,7 @@ static void test_eviction(void) {
     } else {
         printf("skipped: this machine has only one loopback address\n");
     }
-    if (reads_whole_requests()) {
+    if (moves_many_bytes()) {
         TEST("if more clients connect at once than the table holds, all are served") {
             struct child small = start(LOOPBACK "-c 4");
             CHECK_INT(serve_crowd(&small, 24, 0), 24);
@@ -479,9 +486,11 @@ static void test_signals(void) {
         for (size_t i = 0; i < COUNT(stop_signals); i++) WITHIN(5) check_shutdown(i);
     }
     TEST("clients that have connected before the signal are served") {
-        struct child own = start(LOOPBACK);
-        CHECK_INT(serve_crowd(&own, 8, SIGTERM), 8);
-        CHECK_INT(wait_for_end(&own), 0);
+        WITHIN(5) {
+            struct child own = start(LOOPBACK);
+            CHECK_INT(serve_crowd(&own, 8, SIGTERM), 8);
+            CHECK_INT(wait_for_end(&own), 0);
+        }
     }
     TEST("SIGTERM, SIGINT and SIGHUP stop a server that was started with them blocked") {
         for (size_t i = 0; i < COUNT(stop_signals); i++)
