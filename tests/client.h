@@ -190,11 +190,9 @@ static inline struct child start_as(struct setup setup) {
     if (child.pid == 0)
         exec_server(&setup, setup.out ? setup.out : out[1],
                     setup.err ? setup.err : fileno(child.err));
-    for (size_t i = 0; i < COUNT(children); i++) {
-        if (children[i] != 0) continue;
-        children[i] = child.pid;
-        break;
-    }
+    size_t i = 0;
+    while (i < COUNT(children) - 1 && children[i] != 0) i++;
+    children[i] = child.pid;
     close(out[1]);
     child.out = out[0];
     const char *serving =
