@@ -1,4 +1,4 @@
-/* libevent.c - the example's routes on libevent's evhttp.
+/* libevent.c - /home and /login on libevent's evhttp.
  *
  *     libevent PORT
  */
@@ -24,7 +24,7 @@ static void reply(struct evhttp_request *req, int status, const char *body) {
 
 static void home(struct evhttp_request *req, void *unused) {
     (void)unused;
-    if (*find_session(cookie(req)))
+    if (is_session(cookie(req)))
         reply(req, 200, "{\"message\": \"Hello, foo\"}");
     else
         reply(req, 401, "{\"error\": \"I can't let you do that\"}");
@@ -46,18 +46,11 @@ static void login(struct evhttp_request *req, void *unused) {
     reply(req, 200, out);
 }
 
-static void logout(struct evhttp_request *req, void *unused) {
-    (void)unused;
-    end_session(cookie(req));
-    reply(req, 200, "{\"message\": \"logged out\"}");
-}
-
 int main(int argc, char **argv) {
     struct event_base *base = event_base_new();
     struct evhttp *server = evhttp_new(base);
     evhttp_set_cb(server, "/home", home, NULL);
     evhttp_set_cb(server, "/login", login, NULL);
-    evhttp_set_cb(server, "/logout", logout, NULL);
     if (argc < 2 || evhttp_bind_socket(server, "127.0.0.1", (unsigned short)atoi(argv[1])) < 0)
         return 1;
     return event_base_dispatch(base);

@@ -1,4 +1,4 @@
-/* libmicrohttpd.c - the example's routes on GNU libmicrohttpd: epoll, one thread.
+/* libmicrohttpd.c - /home and /login on GNU libmicrohttpd: epoll, one thread.
  *
  *     libmicrohttpd PORT
  */
@@ -38,15 +38,12 @@ static enum MHD_Result respond(struct MHD_Connection *connection, const char *pa
                                const char *method, const struct body *body) {
     const char *id = MHD_lookup_connection_value(connection, MHD_COOKIE_KIND, "session_id");
     if (!id) id = "";
-    if (strcmp(path, "/home") == 0 && *find_session(id))
-        return reply(connection, 200, "{\"message\": \"Hello, foo\"}", NULL);
-    if (strcmp(path, "/home") == 0)
-        return reply(connection, 401, "{\"error\": \"I can't let you do that\"}", NULL);
     if (strcmp(path, "/login") == 0 && strcmp(method, "POST") == 0) return login(connection, body);
-    if (strcmp(path, "/logout") != 0)
+    if (strcmp(path, "/home") != 0)
         return reply(connection, 404, "{\"error\": \"not found\"}", NULL);
-    end_session(id);
-    return reply(connection, 200, "{\"message\": \"logged out\"}", NULL);
+    if (!is_session(id))
+        return reply(connection, 401, "{\"error\": \"I can't let you do that\"}", NULL);
+    return reply(connection, 200, "{\"message\": \"Hello, foo\"}", NULL);
 }
 
 /* Called with the head, with each piece of the body, and at the end. */

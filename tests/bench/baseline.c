@@ -1,7 +1,7 @@
-/* floor.c - the baseline: the least that a server with one poll(2) loop can do.
+/* baseline.c - the baseline: the least that a server with one poll(2) loop can do.
  *
- *     floor PORT          serves on 127.0.0.1
- *     floor PORT close    the same, but closes each connection after the response
+ *     baseline PORT          serves on 127.0.0.1
+ *     baseline PORT close    the same, but closes each connection after the response
  *
  * It responds to every empty line with the same bytes, as many as our server sends. It parses nothing,
  * looks nothing up and has no timeouts. So its only cost is poll, recv and send, and the difference to
