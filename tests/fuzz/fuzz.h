@@ -9,7 +9,7 @@
 #include "http.h"
 #include "json.h"
 
-#include <ctype.h>
+#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -20,57 +20,34 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
                  : (fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition), \
                     abort()))
 
-static inline bool starts_with(struct str s, struct str with) {
-    return s.len >= with.len && memcmp(s.s, with.s, with.len) == 0;
+/* Returns the length of the response at the start of `bytes`, or 0 if it is incomplete. Its head has no
+ * control character except tabs, and one Content-Length unless it is interim. All bodies are JSON
+ * objects; so if no brace follows the head, it is a response to HEAD. */
+static inline size_t check_response_at(struct str bytes) {
+    static const char format[] = "^HTTP/1\\.1 [0-9]{3} [^\1-\37\177]*\r\n"
+                                 "([^\1-\40:\177]+: [^\1-\10\12-\37\177]*\r\n)*\r\n$";
+    static regex_t head;
+    static char text[1 << 16];
+    size_t n = 4;
+    while (n <= bytes.len && memcmp(bytes.s + n - 4, "\r\n\r\n", 4) != 0) n++;
+    if (n > bytes.len) return 0;
+    HOLDS(n < sizeof text && (head.re_nsub || regcomp(&head, format, REG_EXTENDED) == 0));
+    memcpy(text, bytes.s, n);
+    text[n] = '\0';
+    HOLDS(strlen(text) == n && regexec(&head, text, 0, NULL, 0) == 0);
+    const char *length = strstr(text, "\r\nContent-Length: ");
+    HOLDS(length ? !strstr(length + 1, "\r\nContent-Length: ") : text[9] == '1');
+    size_t body = length ? strtoul(length + strlen("\r\nContent-Length: "), NULL, 10) : 0;
+    if (body == 0 || n == bytes.len || bytes.s[n] != '{') return n;
+    if (bytes.len - n < body) return 0;
+    HOLDS(json_check((struct str){bytes.s + n, body}) == JSON_OBJECT);
+    return n + body;
 }
 
-/* Removes and returns a line, without its CRLF. It contains no control character except tabs. */
-static inline struct str take_line(struct str *bytes) {
-    struct str line = str_split(bytes, '\n');
-    HOLDS(line.len > 0 && line.s[line.len - 1] == '\r');
-    line.len--;
-    for (size_t i = 0; i < line.len; i++)
-        HOLDS(line.s[i] == '\t' || !iscntrl((unsigned char)line.s[i]));
-    return line;
-}
-
-/* Removes the head of a response, and returns its Content-Length. */
-static inline size_t take_head(struct str *bytes) {
-    struct str line = take_line(bytes);
-    size_t length = SIZE_MAX;
-    HOLDS(line.len > 13 && starts_with(line, STR("HTTP/1.1 ")) && line.s[12] == ' ');
-    bool interim = line.s[9] == '1';
-    while ((line = take_line(bytes)).len > 0) {
-        struct str name = str_split(&line, ':');
-        HOLDS(name.len > 0 && line.len > 0 && line.s[0] == ' ');
-        if (!str_equal(name, STR("Content-Length"))) continue;
-        HOLDS(length == SIZE_MAX);
-        length = strtoul(line.s, NULL, 10);
-    }
-    HOLDS(interim || length != SIZE_MAX);
-    return interim ? 0 : length;
-}
-
-static inline bool has_complete_head(struct str bytes) {
-    for (; bytes.len >= 4; bytes = str_from(bytes, 1))
-        if (starts_with(bytes, STR("\r\n\r\n"))) return true;
-    return false;
-}
-
-/* Checks that `bytes` are well-formed responses, one after another, and returns the length of the
- * complete ones. All bodies are JSON objects; so if no brace follows, it is a response to HEAD. */
+/* Checks that `bytes` are responses, one after another. Returns the length of the complete ones. */
 static inline size_t check_responses(struct str bytes) {
     struct str rest = bytes;
-    while (has_complete_head(rest)) {
-        struct str after = rest;
-        size_t length = take_head(&after);
-        if (length > 0 && after.len > 0 && after.s[0] == '{') {
-            if (after.len < length) break;
-            HOLDS(json_check((struct str){after.s, length}) == JSON_OBJECT);
-            after = str_from(after, length);
-        }
-        rest = after;
-    }
+    for (size_t n; (n = check_response_at(rest)) > 0;) rest = str_from(rest, n);
     return bytes.len - rest.len;
 }
 

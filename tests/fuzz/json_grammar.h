@@ -43,6 +43,10 @@ static bool json_skips_one_of(struct json_text *text, const char *bytes) {
     return false;
 }
 
+static bool json_needs(struct json_text *text, const char *one_of) {
+    return json_skips_one_of(text, one_of) || json_failed(text);
+}
+
 static bool json_word(struct json_text *text, const char *word) {
     for (; *word; word++)
         if (!json_skips(text, *word, *word)) return json_failed(text);
@@ -53,9 +57,12 @@ static void json_space(struct json_text *text) {
     while (json_skips_one_of(text, " \t\n\r")) continue;
 }
 
+#define DIGITS "0123456789"
+#define HEX    DIGITS "abcdefABCDEF"
+
 static bool json_digits(struct json_text *text) {
-    if (!json_skips(text, '0', '9')) return json_failed(text);
-    while (json_skips(text, '0', '9')) continue;
+    if (!json_needs(text, DIGITS)) return false;
+    while (json_skips_one_of(text, DIGITS)) continue;
     return true;
 }
 
@@ -70,16 +77,14 @@ static bool json_number(struct json_text *text) {
 }
 
 /* The four digits of \uXXXX. A low surrogate, dc00 to dfff, follows a high one, d800 to dbff. */
-static bool json_unit(struct json_text *text, bool low_surrogate) {
-    bool is_d = json_skips_one_of(text, "dD");
-    if (low_surrogate ? !is_d : !is_d && !json_skips_one_of(text, "0123456789abcefABCEF"))
-        return json_failed(text);
-    bool is_high = is_d && !low_surrogate && json_skips_one_of(text, "89abAB");
-    const char *second = low_surrogate ? "cdefCDEF" : is_d ? "01234567" : "0123456789abcdefABCDEF";
-    if (!is_high && !json_skips_one_of(text, second)) return json_failed(text);
-    for (int i = 0; i < 2; i++)
-        if (!json_skips_one_of(text, "0123456789abcdefABCDEF")) return json_failed(text);
-    return !is_high || (json_word(text, "\\u") && json_unit(text, true));
+static bool json_unit(struct json_text *text) {
+    if (!json_skips_one_of(text, "dD"))
+        return json_needs(text, DIGITS "abcefABCEF") && json_needs(text, HEX) &&
+               json_needs(text, HEX) && json_needs(text, HEX);
+    if (json_skips_one_of(text, "01234567")) return json_needs(text, HEX) && json_needs(text, HEX);
+    return json_needs(text, "89abAB") && json_needs(text, HEX) && json_needs(text, HEX) &&
+           json_word(text, "\\u") && json_needs(text, "dD") && json_needs(text, "cdefCDEF") &&
+           json_needs(text, HEX) && json_needs(text, HEX);
 }
 
 /* The Unicode Standard, table 3-7: the first byte of a character, its second, and how many follow. */
@@ -104,13 +109,11 @@ static bool json_character(struct json_text *text) {
 /* Section 7; json_skips has skipped the quote. */
 static bool json_string(struct json_text *text) {
     while (!json_skips(text, '"', '"')) {
-        if (!json_skips(text, '\\', '\\')) {
-            if (!json_character(text)) return false;
-        } else if (json_skips(text, 'u', 'u')) {
-            if (!json_unit(text, false)) return false;
-        } else if (!json_skips_one_of(text, "\"\\/bfnrt")) {
-            return json_failed(text);
-        }
+        bool is_escape = json_skips(text, '\\', '\\');
+        bool valid = !is_escape                   ? json_character(text)
+                     : json_skips(text, 'u', 'u') ? json_unit(text)
+                                                  : json_needs(text, "\"\\/bfnrt");
+        if (!valid) return false;
     }
     return true;
 }

@@ -26,8 +26,6 @@
 
 #include "fuzz.h"
 
-#include <regex.h>
-
 #define main app_main
 #include "../../app.c"
 
@@ -47,13 +45,7 @@ static const struct fault {
 
 /* ---- The server ---- */
 
-/* The first four clients have addresses of their own; the others share one. */
-static size_t address_of(size_t client) { return client < 4 ? client : 4; }
-
 static char known_token[DB_TOKEN_LEN];
-static bool shutdown_begins;
-
-static void check_close(size_t client);
 
 static void open_example(void) {
     static const struct db_options options = {.max_users = 1, .max_sessions = 64, .echo = log_sql};
@@ -61,7 +53,6 @@ static void open_example(void) {
     open_server(routes, CONNECTIONS);
     poll_waits = false;
     before_poll = NULL;
-    before_close = check_close;
     db = db_create(&options);
     HOLDS(db && db_add_user(db, STR("foo"), STR("foo")));
     struct user *foo = db_authenticate(db, STR("foo"), STR("foo"), now);
@@ -122,31 +113,6 @@ static void check_connections(void) {
     }
 }
 
-/* Returns how many connections have this client's address besides its own, or how many buffers. */
-static size_t held_by(size_t client, bool for_buffer) {
-    size_t held = 0;
-    for (size_t i = FIRST; i < server->nfds; i++) {
-        size_t other = (size_t)(client_of(server->pollfds[i].fd) - clients);
-        if (address_of(other) != address_of(client)) continue;
-        held += for_buffer ? server->connections[i].buffer != NULL : other != client;
-    }
-    return held;
-}
-
-/* Called when a connection is closed. If the last call was for another one, and this one is too
- * young to have expired, it is evicted. An address that holds more than its share evicts only its
- * own connections. The share is one here, because 1/16 of the table or of the pool is less. */
-static void check_close(size_t client) {
-    size_t i = FIRST;
-    while (i < server->nfds && server->pollfds[i].fd != FIRST_FD + (int)client) i++;
-    if (last_client == SIZE_MAX || i == server->nfds) return;
-    const struct connection *c = &server->connections[i];
-    HOLDS(!shutdown_begins || !is_busy(server, c));
-    if (server->stop_requested || server->now - c->since >= timeouts[LINGERING]) return;
-    if (address_of(client) == address_of(last_client)) return;
-    HOLDS(held_by(last_client, !last_was_accept) <= 1);
-}
-
 /* ---- The event loop, as server_run runs it ---- */
 
 static bool has_ended(void) {
@@ -157,9 +123,7 @@ static bool has_ended(void) {
 /* A connection is only evicted for another one, and only one that is not busy. */
 static void step_into_shutdown(void) {
     size_t free_buffers = server->free_buffer_count, nfds = server->nfds;
-    shutdown_begins = true;
     begin_shutdown(server);
-    shutdown_begins = false;
     HOLDS(!is_listening && server->free_buffer_count == free_buffers && server->nfds >= nfds);
     check_system();
     check_connections();
@@ -199,7 +163,7 @@ static struct client *connect_once(size_t number) {
     if (client->output) return client;
     queue_client_at(number % MAX_CLIENTS);
     client->address.v4.sin_addr.s_addr =
-        htonl(0x0a000000 + (uint32_t)address_of(number % MAX_CLIENTS));
+        htonl(0x0a000000 + (uint32_t)(number % MAX_CLIENTS < 4 ? number % MAX_CLIENTS : 4));
     client->input = sent[number % MAX_CLIENTS] + 2;
     client->window = OUTPUT_SIZE;
     return client;
@@ -348,9 +312,8 @@ static struct str responses_to(const struct client *client) {
     all.len = check_responses(all);
     HOLDS(all.len == client->output_len || disturbed || client->reset ||
           client->output_len == OUTPUT_SIZE);
-    for (size_t i = all.len; i-- > 0;)
-        if (all.s[i] == 'H' && starts_with(str_from(all, i), STR("HTTP/1.1 408 ")))
-            return (struct str){all.s, i};
+    const char *timeout = strstr(client->output, "HTTP/1.1 408 ");
+    if (timeout && timeout < all.s + all.len) all.len = (size_t)(timeout - all.s);
     return all;
 }
 

@@ -1,4 +1,4 @@
-/* sessions.h - a hash table of sessions, for the other servers that are written in C.
+/* sessions.h - a table of sessions, for the other servers that are written in C.
  *
  * It is minimal: one user, no timeouts, no limit. Random bytes are read in large pieces, so that a login
  * needs no system call.
@@ -11,40 +11,31 @@
 #include <string.h>
 
 #define SESSION_ID 40
+#define NUMBER     8 /* digits: an id begins with its place in the table; the rest is random */
 
-static struct session {
-    struct session *next;
-    char id[SESSION_ID + 1];
-} * sessions[65536];
-
-/* Ids are random, so their first digits are the hash. */
-static struct session **bucket_of(const char *id) {
-    char digits[5] = "";
-    memcpy(digits, id, strnlen(id, 4));
-    return &sessions[strtoul(digits, NULL, 16) & 0xffff];
-}
+static char (*sessions)[SESSION_ID + 1];
+static size_t count, size;
 
 static int is_session(const char *id) {
-    struct session *session = *bucket_of(id);
-    while (session && strncmp(session->id, id, SESSION_ID) != 0) session = session->next;
-    return session != NULL;
+    char digits[NUMBER + 1] = "";
+    memcpy(digits, id, strnlen(id, NUMBER));
+    size_t i = strtoul(digits, NULL, 16);
+    return i < count && strncmp(sessions[i], id, SESSION_ID) == 0;
 }
 
 static const char *add_session(void) {
-    static unsigned char random[4000];
+    static unsigned char random[4096];
     static size_t left;
-    struct session *session = calloc(1, sizeof *session);
-    FILE *source = left == 0 ? fopen("/dev/urandom", "r") : NULL;
+    FILE *source = left < SESSION_ID ? fopen("/dev/urandom", "r") : NULL;
     if (source) left = fread(random, 1, sizeof random, source);
     if (source) fclose(source);
-    if (!session || left == 0) exit(1);
-    for (size_t i = 0; i < SESSION_ID; i += 2) {
-        unsigned char byte = random[--left];
-        session->id[i] = "0123456789abcdef"[byte >> 4];
-        session->id[i + 1] = "0123456789abcdef"[byte & 15];
-    }
-    session->next = *bucket_of(session->id);
-    return (*bucket_of(session->id) = session)->id;
+    if (count == size) sessions = realloc(sessions, (size = 2 * size + 1024) * sizeof *sessions);
+    if (!sessions || left < SESSION_ID) exit(1);
+    char *id = sessions[count];
+    snprintf(id, NUMBER + 1, "%08zx", count++);
+    for (size_t i = NUMBER; i < SESSION_ID; i++) id[i] = "0123456789abcdef"[random[--left] & 15];
+    id[SESSION_ID] = '\0';
+    return id;
 }
 
 static int is_login(const char *body) {
