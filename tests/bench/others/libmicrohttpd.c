@@ -2,7 +2,7 @@
  *
  *     libmicrohttpd PORT
  */
-#include "sessions.h"
+#include "example.h"
 
 #include <microhttpd.h>
 #include <unistd.h>
@@ -13,37 +13,18 @@ struct body {
     char text[512];
 };
 
-static enum MHD_Result reply(struct MHD_Connection *connection, unsigned status, const char *body,
-                             const char *cookie) {
+static enum MHD_Result reply(struct MHD_Connection *connection, const char *path,
+                             const struct body *body) {
+    char out[128], cookie[128];
+    const char *id = MHD_lookup_connection_value(connection, MHD_COOKIE_KIND, "session_id");
+    int status = respond(path, id ? id : "", body->text, out, cookie);
     struct MHD_Response *response =
-        MHD_create_response_from_buffer(strlen(body), (void *)body, MHD_RESPMEM_MUST_COPY);
+        MHD_create_response_from_buffer(strlen(out), out, MHD_RESPMEM_MUST_COPY);
     MHD_add_response_header(response, "Content-Type", "application/json");
-    if (cookie) MHD_add_response_header(response, "Set-Cookie", cookie);
-    enum MHD_Result result = MHD_queue_response(connection, status, response);
+    if (*cookie) MHD_add_response_header(response, "Set-Cookie", cookie);
+    enum MHD_Result result = MHD_queue_response(connection, (unsigned)status, response);
     MHD_destroy_response(response);
     return result;
-}
-
-static enum MHD_Result login(struct MHD_Connection *connection, const struct body *body) {
-    char field[128], out[128];
-    if (!is_login(body->text))
-        return reply(connection, 401, "{\"error\": \"Invalid username or password\"}", NULL);
-    const char *id = add_session();
-    snprintf(field, sizeof field, "session_id=%s; Path=/", id);
-    snprintf(out, sizeof out, "{\"message\": \"Logged in\", \"session_id\": \"%s\"}", id);
-    return reply(connection, 200, out, field);
-}
-
-static enum MHD_Result respond(struct MHD_Connection *connection, const char *path,
-                               const char *method, const struct body *body) {
-    const char *id = MHD_lookup_connection_value(connection, MHD_COOKIE_KIND, "session_id");
-    if (!id) id = "";
-    if (strcmp(path, "/login") == 0 && strcmp(method, "POST") == 0) return login(connection, body);
-    if (strcmp(path, "/home") != 0)
-        return reply(connection, 404, "{\"error\": \"not found\"}", NULL);
-    if (!is_session(id))
-        return reply(connection, 401, "{\"error\": \"I can't let you do that\"}", NULL);
-    return reply(connection, 200, "{\"message\": \"Hello, foo\"}", NULL);
 }
 
 /* Called with the head, with each piece of the body, and at the end. */
@@ -51,12 +32,12 @@ static enum MHD_Result handle(void *unused, struct MHD_Connection *connection, c
                               const char *method, const char *version, const char *data,
                               size_t *len, void **request) {
     struct body *body = *request;
-    (void)unused, (void)version;
+    (void)unused, (void)method, (void)version;
     if (!body) {
         *request = calloc(1, sizeof *body);
         return *request ? MHD_YES : MHD_NO;
     }
-    if (*len == 0) return respond(connection, path, method, body);
+    if (*len == 0) return reply(connection, path, body);
     if (*len >= sizeof body->text - body->len) return MHD_NO;
     memcpy(body->text + body->len, data, *len);
     body->len += *len;

@@ -1,11 +1,12 @@
-/* sessions.h - a table of sessions, for the other servers that are written in C.
+/* example.h - /home and /login with a table of sessions, for the other servers that are written in C.
  *
  * It is minimal: one user, no timeouts, no limit. Random bytes are read in large pieces, so that a login
  * needs no system call.
  */
-#ifndef SESSIONS_H
-#define SESSIONS_H
+#ifndef EXAMPLE_H
+#define EXAMPLE_H
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,8 +39,25 @@ static const char *add_session(void) {
     return id;
 }
 
-static int is_login(const char *body) {
-    return strstr(body, "\"username\":\"foo\"") && strstr(body, "\"password\":\"foo\"");
+/* Responds to POST /login, and to GET /home for any other path. `cookie` is that of a new session, or
+ * empty. Returns the status. */
+static int respond(const char *path, const char *id, const char *body, char out[128],
+                   char cookie[128]) {
+    bool is_login = strcmp(path, "/login") == 0;
+    bool is_right =
+        is_login ? strstr(body, "\"username\":\"foo\"") && strstr(body, "\"password\":\"foo\"")
+                 : is_session(id);
+    *cookie = '\0';
+    if (is_login && is_right) {
+        id = add_session();
+        snprintf(cookie, 128, "session_id=%s; Path=/", id);
+        snprintf(out, 128, "{\"message\": \"Logged in\", \"session_id\": \"%s\"}", id);
+    } else {
+        strcpy(out, is_right   ? "{\"message\": \"Hello, foo\"}"
+                    : is_login ? "{\"error\": \"Invalid username or password\"}"
+                               : "{\"error\": \"I can't let you do that\"}");
+    }
+    return is_right ? 200 : 401;
 }
 
 #endif
