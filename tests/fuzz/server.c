@@ -197,11 +197,6 @@ static void prepare_fault(size_t number) {
     disturbed = disturbed || fault->hurts;
 }
 
-static void set_log_output(unsigned number) {
-    log_is_blocked = number % 2;
-    log_max_write = number;
-}
-
 static void run_command(struct client *client, char letter, unsigned number) {
     switch (letter) {
     case 'r':
@@ -213,7 +208,10 @@ static void run_command(struct client *client, char letter, unsigned number) {
     case 'i': client->max_read = number; break;
     case 'o': set_window(client, number == 31 ? OUTPUT_SIZE : (size_t)8 * number * number); break;
     case 'e': *(number % 2 ? &client->reset : &client->at_eof) = true; break;
-    case 'l': set_log_output(number); break;
+    case 'l':
+        log_is_blocked = number % 2;
+        log_max_write = number;
+        break;
     case 'f': prepare_fault(number); break;
     case 's':
         if (number % 2)
@@ -247,7 +245,8 @@ static void run_script(const char *input, size_t size) {
 static void remove_obstacles(void) {
     size_t count = 0;
     memset(fail_next, 0, sizeof fail_next);
-    set_log_output(0);
+    log_is_blocked = false;
+    log_max_write = 0;
     for (size_t i = 0; i < client_count; i++) {
         if (!clients[i].output) continue;
         count++;

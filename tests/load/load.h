@@ -48,11 +48,6 @@ static inline double seconds_of(clockid_t clock) {
 
 static inline double now(void) { return seconds_of(CLOCK_MONOTONIC); }
 
-static inline void pause_until(double time) {
-    double left = time - now();
-    if (left > 0) pause_us((long)(left * 1e6));
-}
-
 static inline int compare_values(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);

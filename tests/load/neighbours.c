@@ -1,11 +1,10 @@
 /* neighbours.c - noisy neighbours: whatever other clients do, a client is served.
  *
- *     SERVER=./server build/load/neighbours [FAULT]...
+ *     SERVER=./server build/load/neighbours
  *
  * Each fault has a row in `faults` and a function that causes it, while the probe of load.h sends a request
  * every 5 ms. It is repeated once on the same server, and each time the server must be unharmed. The table
- * shows how long the probe waited; the test checks that it was served, not how fast. Arguments select the
- * faults whose names begin with them.
+ * shows how long the probe waited; the test checks that it was served, not how fast.
  *
  * It takes a minute and needs 10,200 descriptors; with fewer, the first fault is smaller.
  * slowhttptest is used if it is installed. Nothing leaves the loopback interface.
@@ -253,16 +252,8 @@ static void try_fault(const struct fault *fault) {
     print_row(fault->name);
 }
 
-static bool is_selected(const char *name, char **arguments) {
-    for (char **start = arguments; *start; start++)
-        if (strncmp(name, *start, strlen(*start)) == 0) return true;
-    return !*arguments;
-}
-
-int main(int argc, char **argv) {
-    (void)argc;
+int main(void) {
     max_fds = begin_load();
-    for (size_t i = 0; i < COUNT(faults); i++)
-        if (is_selected(faults[i].name, argv + 1)) TEST(faults[i].name) try_fault(&faults[i]);
+    for (size_t i = 0; i < COUNT(faults); i++) TEST(faults[i].name) try_fault(&faults[i]);
     return test_report();
 }

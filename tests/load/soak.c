@@ -142,7 +142,8 @@ static void take_samples(double seconds) {
     double start = now();
     for (size_t i = 0; i < SAMPLES; i++) {
         begin_probe(&server, false);
-        pause_until(start + seconds * (double)(i + 1) / SAMPLES);
+        double left = start + seconds * (double)(i + 1) / SAMPLES - now();
+        if (left > 0) pause_us((long)(left * 1e6));
         struct usage usage = measure_usage(&server);
         struct figures figures = end_probe();
         requests += figures.count;
