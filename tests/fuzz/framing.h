@@ -1,4 +1,4 @@
-/* framing.h - a second opinion on whether bytes are an HTTP/1.1 request, and on where it ends.
+/* framing.h - a second opinion on whether bytes are an HTTP/1.1 request, where it ends, and on cookies.
  *
  *     long n = framing(text, len, limit, &body);
  *         > 0  a request of n bytes, with empty lines in front, and a decoded body of `body` bytes
