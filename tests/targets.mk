@@ -1,7 +1,7 @@
 # The tests beyond `make test`. Each target runs a script below tests/ whose head says what it does and
 # what it needs. Most scripts end with `N passed, N failed`.
 
-# fuzz: five fuzzers, a minute each; FUZZ= seconds and names
+# fuzz: four fuzzers, a minute each; FUZZ= seconds and names
 fuzz:
 	sh tests/fuzz/run.sh $(FUZZ)
 # exhaustive: every short request and JSON text against a second opinion, under the sanitizers
@@ -68,7 +68,7 @@ bench: server
 # count: instructions and system calls per request, and the size of the text
 count: server
 	CC='$(CC)' sh tests/bench/count.sh
-# load: noisy neighbours, sessions under attack, shutdowns under load
+# load: noisy neighbours, shutdowns under load, secrets in memory
 load: server
 	CC='$(CC)' sh tests/load/run.sh
 # soak: a mixed load for ten minutes, or SOAK= seconds
