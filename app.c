@@ -1,6 +1,6 @@
 /* app.c - the example: log in, be greeted, log out. Its routes and handlers, and main.
  *
- * To read the whole program, begin with main, at the end of this file. To add a route, write a
+ * In this file begin with main, at its end. To add a route, write a
  * function like this and add a row to `routes`:
  *
  *     static int hello(const struct http_request *req, struct http_response *res) {

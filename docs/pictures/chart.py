@@ -39,8 +39,10 @@ def draw_chart(loads):
     """`loads` is {load: {server: requests per second}}. Two groups stand side by side."""
     height = max(len(rates) for rates in loads.values()) * BAR + 34
     rows = (len(loads) + 1) // 2
-    picture = Picture(2 * GROUP_WIDTH, rows * height + 14,
+    picture = Picture(2 * GROUP_WIDTH, rows * height + 30,
                       'Requests per second of this server and of others, a group of bars for each load')
     for i, (title, rates) in enumerate(loads.items()):
         draw_group(picture, GROUP_WIDTH * (i % 2), 28 + height * (i // 2), title, rates)
+    picture.text(14, rows * height + 20, 'Requests per second. Compare within a group only. No bar: not supported, or '
+                 'failed.', 'small dim')
     return picture

@@ -100,7 +100,7 @@ def connection():
             picture.text(x + step + 8, y + 4 + 16 * i, line, 'small t-red')
 
     ends(610, 100, ['10 s: 408, see below'])
-    ends(610, 124, ['EOF: closed, logged'])
+    ends(610, 124, ['EOF or error: logged'])
     ends(610, 240, ['10 s: closed, logged'])
     ends(610, 264, ['error: closed, logged'])
     picture.arrow([(150, 182), (116, 182)], 'red')
@@ -111,6 +111,7 @@ def connection():
     for i, line in enumerate(('a request that', 'came whole is', 'handled, and its', 'response sent')):
         picture.text(112, 228 + 15 * i, line, 'small', 'end')
 
+    picture.text(770, 30, 'In any state it may be evicted, or closed by a shutdown.', 'small dim', 'end')
     picture.line([(30, 312), (770, 312)], 'line dash')
     picture.text(30, 338, 'When the last response is sent (close_after_response):', 'small')
     picture.arrow([(402, 334), (442, 334)], 'red')
@@ -194,7 +195,7 @@ def loop():
     picture.rect(390, 14, 4, 18, 'bar-blue')
     picture.text(402, 28, 'full poll: all connections', 'small')
     picture.rect(580, 20, 3, 12, 'bar')
-    picture.text(592, 28, 'active poll: the active ones', 'small')
+    picture.text(592, 28, 'active poll: active ones, listener, pipe', 'small')
     full = [left + per_ms * t for t in (0, 8.2, 16.3, 24.5, 32.7, 40.8)]
     active = [left + per_ms * t for t in (1.1, 2, 3.1, 3.8, 4.9, 5.6, 6.8, 9.1, 9.9, 11.2, 12, 12.9, 14.3, 15.4,
                                           17.1, 18.3, 19, 19.9, 21.2, 22, 23.4, 25.3, 26.4, 27.1, 28.4, 29.3,
@@ -214,7 +215,7 @@ def loop():
     picture.arrow([(x, 100), (seen, 100), (seen, 116)], 'red')
     picture.text((x + seen) / 2, 114, 'waits', 'small t-red', 'middle')
     picture.text(x - 8, 62, 'a request on an inactive connection: seen by the next', 'small t-red')
-    picture.text(x - 8, 77, 'full poll, at most 8 ms later (48 ms with 10,000 connections)', 'small t-red')
+    picture.text(x - 8, 77, 'full poll, about 8 ms later at most (48 ms with 10,000 connections)', 'small t-red')
 
     picture.text(left, 226, 'At rest: no connection was active for 50 ms', 'bold')
     picture.line([(left, 310), (780, 310)])
