@@ -16,7 +16,7 @@ HARDEN_LDFLAGS = -pie -Wl,-z,relro,-z,now,-z,noexecstack
 SOURCES = app.c server.c listen.c log.c route.c http.c json.c db.c sha1.c str.c
 OBJECTS = app.o server.o listen.o log.o route.o http.o json.o db.o sha1.o str.o
 HEADERS = server.h listen.h log.h route.h http.h json.h db.h sha1.h str.h clock.h
-TEST = str sha1 json http route db compare server options smoke
+TEST = str sha1 json http route db exhaustive server options smoke
 TESTS = $(TEST:%=build/test_%)
 UNIT_TESTS = build/test_str build/test_sha1 build/test_json build/test_http build/test_route \
 	build/test_db
@@ -48,17 +48,17 @@ programs: $(TESTS) build/suites
 # Test programs are always built anew. The server that they start has short seconds, so that its
 # timeouts expire soon.
 $(UNIT_TESTS): build/flags FORCE
-	$(BUILD) -o $@ tests/$(@F).c route.c http.c json.c db.c sha1.c str.c
+	$(BUILD) -o $@ tests/unit/$(@F).c route.c http.c json.c db.c sha1.c str.c
 build/test_server build/test_options: build/server FORCE
-	$(BUILD) -o $@ tests/$(@F).c
+	$(BUILD) -o $@ tests/server/$(@F).c
 build/server: build/flags FORCE
 	$(BUILD) -DSERVER_SECOND=50000000LL -o $@ $(SOURCES)
-build/test_compare: build/flags FORCE
-	$(BUILD) -UHTTP_BUFFER_SIZE -DHTTP_BUFFER_SIZE=2048 -o $@ tests/model/compare.c http.c str.c
+build/test_exhaustive: build/flags FORCE
+	$(BUILD) -UHTTP_BUFFER_SIZE -DHTTP_BUFFER_SIZE=2048 -o $@ tests/fuzz/exhaustive.c http.c json.c str.c
 build/test_smoke: server FORCE
-	cp tests/smoke.sh $@
+	cp tests/server/smoke.sh $@
 build/suites: build/flags FORCE
-	$(BUILD) -o $@ tests/suites.c json.c sha1.c str.c
+	$(BUILD) -o $@ tests/tools/suites.c json.c sha1.c str.c
 
 # A server that was built is installed as it is, whichever options it was built with. cp -f replaces
 # a running server too; the modes do not depend on the umask.

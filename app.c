@@ -113,8 +113,8 @@ static int too_many_requests(struct http_response *res, unsigned delay_s) {
     return route_error(res, 429, "Too many failed logins, please wait");
 }
 
-static int log_in(struct http_response *res, struct str username, struct str password,
-                  int64_t now) {
+static int start_session(struct http_response *res, struct str username, struct str password,
+                         int64_t now) {
     unsigned delay_s = db_login_delay(db, username, now);
     if (delay_s > 0) return too_many_requests(res, delay_s);
     struct user *user = db_authenticate(db, username, password, now);
@@ -131,8 +131,9 @@ static int handle_login(const struct http_request *req, struct http_response *re
     char username_storage[DB_MAX_NAME], password_storage[DB_MAX_NAME];
     struct text username = TEXT(username_storage), password = TEXT(password_storage);
     const char *error = parse_credentials(req->body, &username, &password);
-    int status = error ? route_error(res, 400, error)
-                       : log_in(res, text_str(&username), text_str(&password), req->received_at);
+    int status =
+        error ? route_error(res, 400, error)
+              : start_session(res, text_str(&username), text_str(&password), req->received_at);
     text_clear(&password);
     return status;
 }
@@ -170,6 +171,16 @@ struct options {
     struct db_options db;
 };
 
+static const struct options defaults = {
+    .address = "0.0.0.0",
+    .port = 8080,
+    .max_connections = 1024,
+    .db = {.max_sessions = 4096,
+           .idle_timeout = 1800 * NS_PER_S,
+           .max_lifetime = 28800 * NS_PER_S,
+           .max_failures = 10},
+};
+
 static const char usage[] =
     "usage: server [-a ADDRESS] [-p PORT] [-u FILE] [-c CONNECTIONS] [-s SESSIONS]\n"
     "              [-i SECONDS] [-l SECONDS] [-b FAILURES] [-eSqhV]\n"
@@ -194,22 +205,23 @@ static void usage_error(int option, const char *message) {
     exit(2);
 }
 
-/* Parses a whole number from `min` to `max`. Anything else ends the program. */
-static uint64_t parse_number(int option, const char *text, unsigned min, unsigned max) {
-    uint64_t number = 0;
+/* Parses a whole number from `min` to `max`. Anything else ends the program. The loop stops
+ * before a digit that could make the number overflow; what is left of the text is then an error. */
+static unsigned parse_number(int option, const char *text, unsigned min, unsigned max) {
+    unsigned number = 0;
     const char *p = text;
     char message[64];
-    for (; is_digit(*p) && number <= max; p++) number = number * 10 + (uint64_t)(*p - '0');
+    for (; is_digit(*p) && number <= max / 10; p++) number = number * 10 + (unsigned)(*p - '0');
     snprintf(message, sizeof message, "expected a whole number from %u to %u", min, max);
     if (p == text || *p != '\0' || number < min || number > max) usage_error(option, message);
     return number;
 }
 
 static int64_t parse_seconds(int option, const char *text) {
-    return (int64_t)parse_number(option, text, 0, 1000000000) * NS_PER_S;
+    return parse_number(option, text, 0, 1000000000) * NS_PER_S;
 }
 
-static void echo(struct str statement, struct str parameter) {
+static void log_sql(struct str statement, struct str parameter) {
     log_statement(&access_log, statement, parameter);
 }
 
@@ -230,14 +242,14 @@ static void parse_option(struct options *options, int option, const char *value)
             usage_error('a', "expected an IPv4 or IPv6 address, or a short path with a slash");
         options->address = value;
         break;
-    case 'p': options->port = (unsigned)parse_number('p', value, 0, 65535); break;
+    case 'p': options->port = parse_number('p', value, 0, 65535); break;
     case 'u': options->users_file = value; break;
-    case 'c': options->max_connections = (size_t)parse_number('c', value, 1, 1000000); break;
-    case 's': options->db.max_sessions = (size_t)parse_number('s', value, 1, 100000000); break;
+    case 'c': options->max_connections = parse_number('c', value, 1, 1000000); break;
+    case 's': options->db.max_sessions = parse_number('s', value, 1, 100000000); break;
     case 'i': options->db.idle_timeout = parse_seconds('i', value); break;
     case 'l': options->db.max_lifetime = parse_seconds('l', value); break;
-    case 'b': options->db.max_failures = (uint32_t)parse_number('b', value, 0, 1000000); break;
-    case 'e': options->db.echo = echo; break;
+    case 'b': options->db.max_failures = parse_number('b', value, 0, 1000000); break;
+    case 'e': options->db.echo = log_sql; break;
     case 'S': cookie_is_secure = true; break;
     case 'q': options->quiet = true; break;
     case 'h': print_help(options); exit(0);
@@ -309,7 +321,8 @@ static const char *add_user(struct str line) {
     return errno != 0 ? strerror(errno) : "this name exists already";
 }
 
-/* Creates the tables and adds the users. `path` is for error messages. */
+/* Counts the users, creates the tables and adds the users. There is at least one session for
+ * each user. `path` is for error messages. */
 static bool fill_db(struct db_options *options, const char *path, struct str users) {
     for (struct str rest = users; rest.len > 0;) options->max_users += next_line(&rest).len > 0;
     if (options->max_users == 0) return fail("read", path, "there are no users in it");
@@ -344,8 +357,9 @@ static bool open_db(struct options *options) {
 
 /* ---- The process: descriptors, random bytes, signals ---- */
 
-/* If one of the descriptors 0 to 2 is closed, a socket would get its number, and messages would be
- * sent to a client. So the closed ones are opened on /dev/null. */
+/* If one of the descriptors 0 to 2 is closed, a socket would get its number, and messages would
+ * be sent to a client. So the closed ones are opened on /dev/null. open returns the lowest free
+ * number; the first one above 2 is closed again. */
 static void open_standard_fds(void) {
     int fd = 0;
     while (fd >= 0 && fd <= STDERR_FILENO) fd = open("/dev/null", O_RDWR);
@@ -396,11 +410,6 @@ static bool set_handler(int number, void (*handler)(int)) {
     return fail("handle", "signals", strerror(errno));
 }
 
-/* A closed pipe must not end the server, nor must a log file that has reached its maximum size. */
-static bool ignore_output_signals(void) {
-    return set_handler(SIGPIPE, SIG_IGN) && set_handler(SIGXFSZ, SIG_IGN);
-}
-
 /* SIGINT and SIGTERM stop the server, even if they were ignored or blocked at the start: a shell
  * ignores SIGINT for `server &` in a script. SIGHUP stops it too, unless it was ignored at the
  * start, as under nohup. */
@@ -420,18 +429,11 @@ static void print_done(void) {
 /* ---- Main ---- */
 
 int main(int argc, char **argv) {
-    struct options options = {
-        .address = "0.0.0.0",
-        .port = 8080,
-        .max_connections = 1024,
-        .db = {.max_sessions = 4096,
-               .idle_timeout = 1800 * NS_PER_S,
-               .max_lifetime = 28800 * NS_PER_S,
-               .max_failures = 10},
-    };
+    struct options options = defaults;
     struct listener listener;
     open_standard_fds();
-    if (!ignore_output_signals()) return 1;
+    /* A closed pipe must not end the server, nor must a log that has reached its maximum size. */
+    if (!set_handler(SIGPIPE, SIG_IGN) || !set_handler(SIGXFSZ, SIG_IGN)) return 1;
     parse_options(&options, argc, argv);
     log_open(&access_log, options.quiet);
     if (!read_secret(options.db.secret) || !open_db(&options)) return 1;

@@ -8,8 +8,8 @@
 #define NS_PER_S  INT64_C(1000000000)
 #define NS_PER_MS INT64_C(1000000)
 
-/* A wall clock that shows an earlier time, in seconds since 1970, was never set, as on a board without
- * a battery. This is the first second of 2026. */
+/* The first second of 2026, in seconds since 1970. If a wall clock shows an earlier time, it was
+ * never set, as on a board without a battery. */
 #define CLOCK_NOT_SET_BEFORE 1767225600
 
 #endif

@@ -226,7 +226,7 @@ struct user *db_authenticate(struct db *db, struct str username, struct str pass
 static struct session **session_bucket(const struct db *db, const char *token) {
     uint64_t digits;
     memcpy(&digits, token, sizeof digits);
-    return &db->session_buckets[digits * UINT64_C(0x9e3779b97f4a7c15) >> 32 & db->session_mask];
+    return &db->session_buckets[((digits * UINT64_C(0x9e3779b97f4a7c15)) >> 32) & db->session_mask];
 }
 
 /* A SHA-1 in hexadecimal, as in the Python original; over the secret, the time and the row's id. */

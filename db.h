@@ -7,10 +7,15 @@
 #include "sha1.h"
 #include "str.h"
 
-#define DB_SECRET_SIZE   32  /* bytes of the secret key of all hashes */
-#define DB_MAX_NAME      255 /* bytes in a username or a password */
-#define DB_TOKEN_LEN     40  /* hexadecimal digits in a session_id */
-#define DB_SHARED_COUNTS 256 /* failure counts that unknown usernames share, see count_failure */
+#define DB_SECRET_SIZE 32  /* bytes of the secret key of all hashes */
+#define DB_MAX_NAME    255 /* bytes in a username or a password */
+#define DB_TOKEN_LEN   40  /* hexadecimal digits in a session_id */
+
+/* Failure counts that unknown usernames share, 24 bytes each; see count_failure in db.c. A build
+ * for a small board may lower it. */
+#ifndef DB_SHARED_COUNTS
+#define DB_SHARED_COUNTS 256
+#endif
 
 /* Consecutive failed logins for one username. */
 struct login_failures {

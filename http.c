@@ -41,28 +41,33 @@
 
 /* ---- Bytes ---- */
 
-/* The parts of a request in which a byte may stand. NUL may stand in none: it is the sentinel. The
- * last two are ranges, so they are not in the table. Targets may hold more than RFC 3986 allows,
- * because browsers and curl send such bytes as they are. */
+/* The parts of a request in which a byte may stand. NUL may stand in none: it is the sentinel.
+ * Targets may hold more than RFC 3986 allows, because browsers and curl send such bytes as they
+ * are. Classes that are ranges are not in the table. */
 enum byte_class {
     TOKEN = 1,      /* methods and field names (RFC 9110 section 5.6.2) */
     HOST = 2,       /* host names (RFC 3986 section 3.2.2) */
     UNRESERVED = 4, /* RFC 3986 section 2.3 */
     TARGET = 8,     /* request-targets: visible ASCII except "#", and all bytes from 0x80 on */
-    VALUE = 16      /* field values (RFC 9110 section 5.5) */
+    VALUE = 16,     /* field values (RFC 9110 section 5.5) */
+    ADDRESS = 32,   /* IPvFuture addresses (RFC 3986 section 3.2.2) */
+    DIGIT = 64,
+    HEX = 128 /* hexadecimal digits */
 };
 
 /* clang-format off */
-#define BOTH (TOKEN | HOST)
-#define ALL  (TOKEN | HOST | UNRESERVED)
+#define BOTH (TOKEN | HOST | ADDRESS)
+#define SUB  (HOST | ADDRESS)
+#define ALL  (BOTH | UNRESERVED)
 #define THIRTEEN ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL
 static const unsigned char byte_classes[256] = {
     ['a'] = THIRTEEN, THIRTEEN, ['A'] = THIRTEEN, THIRTEEN,
     ['0'] = ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL,
     ['-'] = ALL, ['.'] = ALL, ['_'] = ALL, ['~'] = ALL,
-    ['!'] = BOTH, ['$'] = BOTH, ['%'] = BOTH, ['&'] = BOTH, ['\''] = BOTH, ['*'] = BOTH, ['+'] = BOTH,
+    ['!'] = BOTH, ['$'] = BOTH, ['&'] = BOTH, ['\''] = BOTH, ['*'] = BOTH, ['+'] = BOTH,
     ['#'] = TOKEN, ['^'] = TOKEN, ['`'] = TOKEN, ['|'] = TOKEN,
-    ['('] = HOST, [')'] = HOST, [','] = HOST, [';'] = HOST, ['='] = HOST,
+    ['%'] = TOKEN | HOST, [':'] = ADDRESS,
+    ['('] = SUB, [')'] = SUB, [','] = SUB, [';'] = SUB, ['='] = SUB,
 };
 /* clang-format on */
 
@@ -70,6 +75,8 @@ static inline bool in_class(char byte, enum byte_class class) {
     unsigned char value = (unsigned char)byte;
     if (class == VALUE) return (value >= ' ' && value != 0x7f) || value == '\t';
     if (class == TARGET) return value > ' ' && value != 0x7f && value != '#';
+    if (class == DIGIT) return is_digit(byte);
+    if (class == HEX) return hex_value(byte) >= 0;
     return byte_classes[value] & class;
 }
 
@@ -79,6 +86,8 @@ static size_t span(struct str s, enum byte_class class) {
     while (n < s.len && in_class(s.s[n], class)) n++;
     return n;
 }
+
+static bool consists_of(struct str s, enum byte_class class) { return span(s, class) == s.len; }
 
 /* Names of fields, schemes and options are case-insensitive. */
 static bool equal_ignore_case(struct str a, struct str b) {
@@ -173,13 +182,9 @@ static bool has_valid_escapes(struct str s) {
 
 /* IPvFuture = "v" 1*HEXDIG "." 1*( unreserved / sub-delims / ":" ) (RFC 3986 section 3.2.2) */
 static bool is_ip_future(struct str s) {
-    struct str address = s, version = str_split(&address, '.');
-    for (size_t i = 1; i < version.len; i++)
-        if (hex_value(version.s[i]) < 0) return false;
-    for (size_t i = 0; i < address.len; i++)
-        if (address.s[i] == '%' || !(in_class(address.s[i], HOST) || address.s[i] == ':'))
-            return false;
-    return version.len > 1 && address.len > 0;
+    struct str address = str_from(s, 1), version = str_split(&address, '.');
+    return version.len > 0 && consists_of(version, HEX) && address.len > 0 &&
+           consists_of(address, ADDRESS);
 }
 
 /* Returns whether `s`, the part between brackets, is an address. A zone behind an IPv6 address, as
@@ -189,7 +194,7 @@ static bool is_ip_literal(struct str s) {
     struct in6_addr parsed;
     struct str zone = s, ip = str_split(&zone, '%');
     if (s.len > 0 && ascii_lower(s.s[0]) == 'v') return is_ip_future(s);
-    if (ip.len >= sizeof address || span(zone, UNRESERVED) < zone.len) return false;
+    if (ip.len >= sizeof address || !consists_of(zone, UNRESERVED)) return false;
     memcpy(address, ip.s, ip.len);
     return inet_pton(AF_INET6, address, &parsed) == 1 && (zone.len > 0 || ip.len == s.len);
 }
@@ -197,39 +202,47 @@ static bool is_ip_literal(struct str s) {
 /* Returns whether `s` is host [ ":" port ] (RFC 3986 section 3.2) without user information. An
  * empty host is valid. */
 static bool is_authority(struct str s) {
-    struct str host = {s.s, span(s, HOST)}, port = str_from(s, host.len);
-    bool valid = has_valid_escapes(host);
+    struct str host, port = s;
     if (s.len > 0 && s.s[0] == '[') {
         host = str_split(&port, ']');
-        valid = host.len < s.len && is_ip_literal(str_from(host, 1));
+        if (host.len == s.len || !is_ip_literal(str_from(host, 1))) return false;
+    } else {
+        host = (struct str){s.s, span(s, HOST)};
+        port = str_from(s, host.len);
+        if (!has_valid_escapes(host)) return false;
     }
-    if (port.len > 0 && port.s[0] != ':') return false;
-    for (size_t i = 1; i < port.len; i++)
-        if (!is_digit(port.s[i])) return false;
-    return valid;
+    return str_split(&port, ':').len == 0 && consists_of(port, DIGIT);
 }
 
-static bool starts_with(struct str s, struct str prefix) {
-    return s.len >= prefix.len && equal_ignore_case((struct str){s.s, prefix.len}, prefix);
+/* Removes scheme "://" from `*s` and returns the scheme. If `*s` does not begin like that, or ends
+ * there, it stays as it is, and the scheme is empty. */
+static struct str split_scheme(struct str *s) {
+    struct str rest = *s, scheme = str_split(&rest, ':');
+    if (rest.len <= 2 || memcmp(rest.s, "//", 2) != 0) return STR("");
+    *s = str_from(rest, 2);
+    return scheme;
+}
+
+/* scheme "://" authority path (RFC 9112 section 3.2.2). The authority replaces the Host field,
+ * and must not be empty. */
+static bool parse_absolute_form(struct http_request *req) {
+    struct str rest = req->path, scheme = split_scheme(&rest);
+    req->is_https = equal_ignore_case(scheme, STR("https"));
+    if (!req->is_https && !equal_ignore_case(scheme, STR("http"))) return false;
+    req->path = rest;
+    req->host = str_split(&rest, '/');
+    req->path = str_from(req->path, req->host.len);
+    return req->host.len > 0 && req->host.s[0] != ':' && is_authority(req->host);
 }
 
 /* Splits the target into path and query. The forms are those of RFC 9112 section 3.2 that an origin
- * server knows: origin-form, absolute-form, whose authority replaces the Host field and must not be
- * empty, and, for OPTIONS, asterisk-form. */
+ * server knows: origin-form, absolute-form, and, for OPTIONS, asterisk-form. */
 static void parse_target(struct scanner *in, struct http_request *req, struct str target) {
-    struct str rest = target;
+    req->query = target;
+    req->path = str_split(&req->query, '?');
     bool valid = target.s[0] == '/';
-    req->is_https = starts_with(target, STR("https://"));
-    if (req->is_https || starts_with(target, STR("http://"))) {
-        req->host = str_from(target, req->is_https ? strlen("https://") : strlen("http://"));
-        rest = req->host;
-        while (rest.len > 0 && rest.s[0] != '/' && rest.s[0] != '?') rest = str_from(rest, 1);
-        req->host.len -= rest.len;
-        valid = req->host.len > 0 && req->host.s[0] != ':' && is_authority(req->host);
-    }
     if (str_equal(target, STR("*"))) valid = str_equal(req->method, STR("OPTIONS"));
-    req->path = str_split(&rest, '?');
-    req->query = rest;
+    if (!valid) valid = parse_absolute_form(req);
     if (req->path.len == 0) req->path = STR("/");
     if (!valid || !has_valid_escapes(req->path)) stop(in, -400);
 }
@@ -274,12 +287,12 @@ static void parse_host(struct scanner *in, struct http_request *req, struct str 
 /* Digits and nothing else (RFC 9110 section 8.6). A number above the size of the buffer does not
  * grow any further, because it is too large already; so it cannot overflow. */
 static void parse_content_length(struct scanner *in, struct http_request *req, struct str value) {
-    if (req->has_content_length || value.len == 0) stop(in, -400);
-    for (size_t i = 0; i < value.len; i++) {
-        if (!is_digit(value.s[i])) stop(in, -400);
-        if (req->content_length <= HTTP_BUFFER_SIZE)
-            req->content_length = req->content_length * 10 + (size_t)(value.s[i] - '0');
+    if (req->has_content_length || value.len == 0 || !consists_of(value, DIGIT)) {
+        stop(in, -400);
+        return;
     }
+    for (size_t i = 0; i < value.len && req->content_length <= HTTP_BUFFER_SIZE; i++)
+        req->content_length = req->content_length * 10 + (size_t)(value.s[i] - '0');
     req->has_content_length = true;
 }
 
@@ -287,8 +300,8 @@ static void parse_content_length(struct scanner *in, struct http_request *req, s
  * be ignored. */
 static struct str next_element(struct str *list) { return trim_ows(str_split(list, ',')); }
 
-/* A list of codings (RFC 9112 section 6.1). The only one that is supported is chunked, and it must be
- * the last (section 6.3). */
+/* A list of codings (RFC 9112 section 6.1). The only one that is supported is chunked, and it must
+ * be the last (section 6.3). */
 static void parse_transfer_encoding(struct scanner *in, struct http_request *req,
                                     struct str value) {
     req->has_transfer_encoding = true;
@@ -422,8 +435,8 @@ size_t http_empty_lines_len(const char *buf, size_t len) {
 
 /* The status for a request that is incomplete although the buffer is full, by where it ended. */
 static int too_large_status(const struct http_request *req) {
-    if (req->request_line.len == 0) return -414;
-    return req->head_len == 0 ? -431 : -413;
+    if (req->request_line.len == 0) return 414;
+    return req->head_len == 0 ? 431 : 413;
 }
 
 int http_parse(char *buf, size_t len, struct http_request *req) {
@@ -432,11 +445,11 @@ int http_parse(char *buf, size_t len, struct http_request *req) {
     memset(req, 0, offsetof(struct http_request, fields)); /* field_count says which are valid */
     if (len == 1 && buf[0] == '\r') return 0;              /* the first half of an empty line */
     parse_head(&in, req);
-    if (req->chunked) /* if the head has failed, the body changes nothing */
+    if (req->chunked) /* if the head has failed, this does not change the result */
         skip_chunks(&in);
     else
         skip_data(&in, req->content_length);
-    if (in.result == INCOMPLETE) return len < HTTP_BUFFER_SIZE ? 0 : too_large_status(req);
+    if (in.result == INCOMPLETE) return len < HTTP_BUFFER_SIZE ? 0 : -too_large_status(req);
     if (in.result != PARSED) return in.result;
     char *body = buf + req->head_len;
     req->body = req->chunked ? decode_chunks(body, in.at) : (struct str){body, req->content_length};
@@ -471,9 +484,8 @@ struct str http_find_cookie(const struct http_request *req, struct str name) {
         struct str pairs = req->fields[i].value;
         while (pairs.len > 0) {
             struct str pair = trim_ows(str_split(&pairs, ';'));
-            if (!memchr(pair.s, '=', pair.len)) continue;
-            struct str key = str_split(&pair, '=');
-            if (str_equal(key, name)) found = pair;
+            struct str value = pair, key = str_split(&value, '=');
+            if (key.len < pair.len && str_equal(key, name)) found = value;
         }
     }
     return found;
@@ -484,10 +496,8 @@ bool http_is_cross_origin(const struct http_request *req) {
     struct str origin = http_find_field(req, STR("Origin"));
     if (site.s) return !str_equal(site, STR("same-origin")) && !str_equal(site, STR("none"));
     if (!origin.s) return false;
-    struct str scheme =
-        str_split(&origin, ':'); /* "://" host [ ":" port ] (RFC 6454 section 6.2) */
-    bool valid = scheme.len > 0 && origin.len > 2 && memcmp(origin.s, "//", 2) == 0;
-    return !valid || !equal_ignore_case(str_from(origin, 2), req->host);
+    /* scheme "://" host [ ":" port ] (RFC 6454 section 6.2) */
+    return split_scheme(&origin).len == 0 || !equal_ignore_case(origin, req->host);
 }
 
 /* ---- Statuses ---- */
@@ -499,8 +509,8 @@ static const struct {
     const char *reason;
 } reasons[] = {
     {200, "OK"}, {201, "Created"}, {202, "Accepted"}, {203, "Non-Authoritative Information"},
-    {204, "No Content"}, {205, "Reset Content"}, {206, "Partial Content"}, {207, "Multi-Status"},
-    {208, "Already Reported"}, {226, "IM Used"},
+    {204, "No Content"}, {205, "Reset Content"}, {206, "Partial Content"},
+    {207, "Multi-Status"}, {208, "Already Reported"}, {226, "IM Used"},
     {300, "Multiple Choices"}, {301, "Moved Permanently"}, {302, "Found"}, {303, "See Other"},
     {304, "Not Modified"}, {305, "Use Proxy"}, {307, "Temporary Redirect"},
     {308, "Permanent Redirect"},
@@ -521,10 +531,10 @@ static const struct {
 };
 /* clang-format on */
 
-const char *http_reason(int status) {
+struct str http_reason(int status) {
     for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
-        if (reasons[i].status == status) return reasons[i].reason;
-    return "";
+        if (reasons[i].status == status) return str_of(reasons[i].reason);
+    return STR("");
 }
 
 const char *http_refusal(int status) {
@@ -545,7 +555,7 @@ const char *http_refusal(int status) {
 void http_response_init(struct http_response *res, const struct http_request *req) {
     res->status = 0;
     res->close = !req->keep_alive;
-    res->keep_alive = req->keep_alive && req->minor_version == 0;
+    res->send_keep_alive = req->keep_alive && req->minor_version == 0;
     res->omit_body = str_equal(req->method, STR("HEAD"));
     res->extra_fields = TEXT(res->extra_fields_storage);
     res->body = TEXT(res->body_storage);
@@ -554,42 +564,42 @@ void http_response_init(struct http_response *res, const struct http_request *re
 void http_add_field_pieces(struct http_response *res, struct str name,
                            const struct str value[TEXT_MAX_PIECES]) {
     struct text *fields = &res->extra_fields;
-    size_t value_start = fields->len + name.len + strlen(": "), len = value_start;
-    for (size_t i = 0; i < TEXT_MAX_PIECES; i++) len += value[i].len;
-    if (len + strlen("\r\n") > fields->cap) return;
+    size_t value_start = fields->len + name.len + strlen(": "), value_end = value_start;
+    for (size_t i = 0; i < TEXT_MAX_PIECES; i++) value_end += value[i].len;
+    if (value_end + strlen("\r\n") > fields->cap) return;
     text_put_all(fields, name, STR(": "));
     text_put_pieces(fields, value);
-    for (size_t i = value_start; i < len; i++)
-        if (!in_class(fields->s[i], VALUE)) fields->s[i] = ' ';
+    for (char *at = fields->s + value_start; at < fields->s + value_end; at++)
+        if (!in_class(*at, VALUE)) *at = ' ';
     text_put(fields, STR("\r\n"));
 }
 
-static bool has_line(struct str lines, struct str name) {
-    while (lines.len > 0) {
-        struct str line = str_split(&lines, '\n');
-        if (equal_ignore_case(str_split(&line, ':'), name)) return true;
+/* Returns whether a handler has added a field with the name of `line`. */
+static bool is_added(const struct http_response *res, struct str line) {
+    struct str added = text_str(&res->extra_fields);
+    while (added.len > 0) {
+        struct str other = str_split(&added, '\n'), rest = line;
+        if (equal_ignore_case(str_split(&other, ':'), str_split(&rest, ':'))) return true;
     }
     return false;
 }
 
-/* A field of the handler with the same name replaces this one. */
-static void put_default_field(struct text *out, const struct http_response *res, struct str name,
-                              struct str value) {
-    if (!has_line(text_str(&res->extra_fields), name))
-        text_put_all(out, name, STR(": "), value, STR("\r\n"));
+/* Appends a field line, unless a field that a handler has added replaces it. */
+static void put_default_line(struct text *out, const struct http_response *res, struct str line) {
+    if (!is_added(res, line)) text_put(out, line);
 }
 
 void http_format_response(struct text *out, const struct http_response *res, struct str date) {
-    text_put_all(out, STR("HTTP/1.1 "), NUMBER((uint64_t)res->status), STR(" "),
-                 str_of(http_reason(res->status)), STR("\r\n"));
     bool has_content = res->status != 204 && res->status != 304; /* RFC 9110 section 8.6 */
-    if (date.len > 0) put_default_field(out, res, STR("Date"), date);
-    if (has_content) put_default_field(out, res, STR("Content-Type"), STR("application/json"));
-    put_default_field(out, res, STR("Cache-Control"), STR("no-store"));
+    text_put_all(out, STR("HTTP/1.1 "), NUMBER((uint64_t)res->status), STR(" "),
+                 http_reason(res->status), STR("\r\n"));
+    if (date.len > 0) text_put_all(out, STR("Date: "), date, STR("\r\n"));
+    if (has_content) put_default_line(out, res, STR("Content-Type: application/json\r\n"));
+    put_default_line(out, res, STR("Cache-Control: no-store\r\n"));
     if (has_content) text_put_all(out, STR("Content-Length: "), NUMBER(res->body.len), STR("\r\n"));
     if (res->close)
         text_put(out, STR("Connection: close\r\n"));
-    else if (res->keep_alive)
+    else if (res->send_keep_alive)
         text_put(out, STR("Connection: keep-alive\r\n"));
     text_put_all(out, text_str(&res->extra_fields), STR("\r\n"));
     if (!res->omit_body) text_put(out, text_str(&res->body));

@@ -51,9 +51,9 @@ struct http_request {
 /* A response. A handler writes `body` with text_put, and adds fields with http_add_field. */
 struct http_response {
     int status;
-    bool close;      /* close the connection after this response */
-    bool keep_alive; /* send "Connection: keep-alive", because an HTTP/1.0 client asked for it */
-    bool omit_body;  /* the response to HEAD: send the length of the body, but not the body */
+    bool close;           /* close the connection after this response */
+    bool send_keep_alive; /* "Connection: keep-alive", because an HTTP/1.0 client asked for it */
+    bool omit_body;       /* the response to HEAD: send the length of the body, but not the body */
     struct text extra_fields, body;
     char extra_fields_storage[HTTP_EXTRA_FIELDS_SIZE], body_storage[HTTP_MAX_BODY];
 };
@@ -93,8 +93,8 @@ bool http_is_cross_origin(const struct http_request *req);
 /* Makes `res` an empty response to `req`. */
 void http_response_init(struct http_response *res, const struct http_request *req);
 
-/* Adds a field line whose value consists of up to six views: http_add_field(res, STR("Allow"),
- * a, b). Control characters in the value become spaces. A field that does not fit is omitted. */
+/* Adds a field line whose value consists of up to six views: http_add_field(res, STR("Allow"), a,
+ * b). Control characters in the value become spaces. A field that does not fit is omitted. */
 #define http_add_field(res, name, ...)                                                             \
     http_add_field_pieces((res), (name), (const struct str[TEXT_MAX_PIECES]){__VA_ARGS__})
 void http_add_field_pieces(struct http_response *res, struct str name,
@@ -104,8 +104,8 @@ void http_add_field_pieces(struct http_response *res, struct str name,
  * IMF-fixdate format of RFC 9110 section 5.6.7; if it is empty, there is no Date field. */
 void http_format_response(struct text *out, const struct http_response *res, struct str date);
 
-/* Returns the reason phrase of a status, such as "Not Found". */
-const char *http_reason(int status);
+/* Returns the registered reason phrase of a status, such as "Not Found", or an empty view. */
+struct str http_reason(int status);
 
 /* Returns the error message for a request that the server refused with this status before it
  * reached a handler: because http_parse returned it, or 408 because the request was not

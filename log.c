@@ -1,4 +1,4 @@
-/* log.c - the access log, which never blocks.
+/* log.c - the access log, which never waits for a reader.
  *
  * One call adds one line to a buffer; log_flush, called once an iteration of the event loop,
  * writes as much of it as the output takes without blocking. While the output is blocked, the
@@ -39,8 +39,9 @@ void log_open(struct log *log, bool quiet) {
 
 /* ---- Output ---- */
 
-/* POLLOUT means that a pipe takes PIPE_BUF bytes without blocking, if no other process writes to it
- * at the same moment; a regular file never blocks. */
+/* POLLOUT means that a pipe takes PIPE_BUF bytes without blocking, if no other process writes to
+ * it at the same moment. For a regular file poll always reports POLLOUT, so a slow disk makes us
+ * wait. */
 static void write_lines(struct log *log) {
     struct pollfd output = {log->fd, POLLOUT, 0};
     size_t done = 0;
@@ -50,16 +51,16 @@ static void write_lines(struct log *log) {
         log->blocked = poll(&output, 1, 0) != 1;
         if (log->blocked) break;
         n = write(log->fd, log->lines.s + done, left < _POSIX_PIPE_BUF ? left : _POSIX_PIPE_BUF);
+        if (n < 0) log->blocked = errno == EAGAIN || errno == EINTR;
         if (n <= 0) break;
         done += (size_t)n;
     }
     text_drop(&log->lines, done);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) log->blocked = true;
-    log->failed_len = n < 0 && !log->blocked ? log->lines.len : 0;
+    log->failed = n < 0 && !log->blocked;
 }
 
 void log_flush(struct log *log) {
-    if (log->lines.len > log->failed_len) write_lines(log);
+    if (log->lines.len > 0 && !log->failed) write_lines(log);
     if (log->dropped == 0 || log->lines.len > 0) return;
     text_put_all(&log->lines, STR("server: log lines dropped: "), NUMBER(log->dropped), STR("\n"));
     log->dropped = 0;
@@ -75,11 +76,10 @@ void log_end(struct log *log) {
 /* Returns whether the longest possible line fits. If not, even after a flush, the line is
  * counted as dropped. */
 static bool reserve_line(struct log *log) {
+    log->failed = false;
     if (log->lines.cap - log->lines.len < MAX_LINE) log_flush(log);
     if (log->lines.cap - log->lines.len >= MAX_LINE) return true;
     log->dropped++;
-    log->failed_len =
-        0; /* so that log_flush tries again: a dropped line does not lengthen the buffer */
     return false;
 }
 
@@ -112,7 +112,7 @@ static struct str timestamp(struct log *log) {
 
 static void put_line(struct log *log, const char *peer, struct str request_line, struct str what,
                      struct str details) {
-    if (log->quiet || !reserve_line(log)) return;
+    if (!reserve_line(log)) return;
     text_put_all(&log->lines, str_of(peer), STR(" - - ["), timestamp(log), STR("] \""));
     put_escaped(&log->lines, request_line);
     text_put_all(&log->lines, STR("\" "), what, STR(" "), details, STR("\n"));
@@ -120,11 +120,11 @@ static void put_line(struct log *log, const char *peer, struct str request_line,
 
 void log_request(struct log *log, const char *peer, struct str request_line, int status,
                  size_t body_len) {
-    put_line(log, peer, request_line, NUMBER((uint64_t)status), NUMBER(body_len));
+    if (!log->quiet) put_line(log, peer, request_line, NUMBER((uint64_t)status), NUMBER(body_len));
 }
 
 void log_closed(struct log *log, const char *peer, const char *reason) {
-    put_line(log, peer, STR("-"), STR("closed:"), str_of(reason));
+    if (!log->quiet) put_line(log, peer, STR("-"), STR("closed:"), str_of(reason));
 }
 
 void log_statement(struct log *log, struct str statement, struct str parameter) {

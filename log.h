@@ -1,4 +1,4 @@
-/* log.h - the access log, which never blocks. The head of log.c has the rules. */
+/* log.h - the access log, which never waits for a reader. The head of log.c has the rules. */
 #ifndef LOG_H
 #define LOG_H
 
@@ -10,7 +10,7 @@ struct log {
     bool quiet;        /* only statements are logged */
     int fd;            /* standard error, or the terminal behind it */
     bool blocked;      /* the output takes no more bytes at the moment: call log_flush again soon */
-    size_t failed_len; /* length of `lines` when the last write failed, or 0 */
+    bool failed;       /* the last write failed, and no line was added since */
     uint64_t dropped;  /* lines that did not fit; not yet reported */
     struct text lines; /* formatted, but not yet written */
     time_t second;     /* the second that `timestamp` was made for */

@@ -35,7 +35,7 @@ static int error_about(struct http_response *res, int status, const char *before
     struct text *body = &res->body;
     struct str number = NUMBER((uint64_t)status);
     text_clear(body);
-    text_put_all(body, STR("{\"status\": \""), number, STR(" "), str_of(http_reason(status)),
+    text_put_all(body, STR("{\"status\": \""), number, STR(" "), http_reason(status),
                  STR("\", \"status_code\": "), number);
     text_put_all(body, STR(", \"error\": \""), str_of(before));
     json_escape(body, what.len <= MAX_SHOWN ? what : STR("..."));
@@ -66,25 +66,32 @@ static void list_methods(const struct route routes[], struct str path, struct te
     }
 }
 
+/* Responds to a request whose method and path have no row. `allowed` lists the methods of the
+ * path. */
+static int respond_without_route(const struct http_request *req, struct http_response *res,
+                                 struct str path, struct str allowed) {
+    if (allowed.len == 0 && !str_equal(path, STR("*")))
+        return error_about(res, 404, "Path ", path, " not found");
+    http_add_field(res, STR("Allow"), allowed, STR("OPTIONS"));
+    if (!str_equal(req->method, STR("OPTIONS")))
+        return error_about(res, 405, "", req->method, " not allowed");
+    text_put(&res->body, STR("{}"));
+    return 200;
+}
+
 int route_request(const struct route routes[], const struct http_request *req,
                   struct http_response *res) {
-    char allow_storage[HTTP_EXTRA_FIELDS_SIZE], path_storage[MAX_SHOWN];
-    struct text allow = TEXT(allow_storage), decoded = TEXT(path_storage);
+    char allowed_storage[HTTP_EXTRA_FIELDS_SIZE], path_storage[MAX_SHOWN];
+    struct text allowed = TEXT(allowed_storage), decoded = TEXT(path_storage);
     bool is_head = str_equal(req->method, STR("HEAD"));
     struct str method = is_head ? STR("GET") : req->method;
     http_decode_path(&decoded, req->path);
     struct str path = decoded.truncated ? STR("...") : text_str(&decoded);
     if (path.len > 1 && path.s[path.len - 1] == '/') path.len--; /* as in the Python original */
     const struct route *route = find_route(routes, method, path);
-    if (is_head || !route) list_methods(routes, path, &allow);
-    if (!route && allow.len == 0 && !str_equal(path, STR("*")))
-        return error_about(res, 404, "Path ", path, " not found");
-    if (is_head || !route) http_add_field(res, STR("Allow"), text_str(&allow), STR("OPTIONS"));
-    if (!route && str_equal(method, STR("OPTIONS"))) {
-        text_put(&res->body, STR("{}"));
-        return 200;
-    }
-    if (!route) return error_about(res, 405, "", req->method, " not allowed");
+    if (is_head || !route) list_methods(routes, path, &allowed);
+    if (!route) return respond_without_route(req, res, path, text_str(&allowed));
+    if (is_head) http_add_field(res, STR("Allow"), text_str(&allowed), STR("OPTIONS"));
     if (!str_equal(method, STR("GET")) && http_is_cross_origin(req))
         return route_error(res, 403, "This request comes from a page of another origin");
     return route->handle(req, res);

@@ -12,22 +12,21 @@
  * connection holds up the others.
  *
  * Buffers. A connection takes a buffer from a small pool when its event begins, and gives it
- * back when nothing is left over at the end; so most events use the same buffer. Only unparsed
- * input and unsent output stay in it until the next event.
+ * back at the end if neither unparsed input nor unsent output is left in it. So most events use
+ * the same buffer.
  *
  * Active and full polls. The cost of poll grows with the number of descriptors. So most
- * iterations look only at connections that were active in the last 50 ms. The others are looked
- * at every 8 ms, or a little later if there are thousands of them. If no connection is active,
- * all are looked at.
+ * iterations look only at connections that were active in the last 50 ms. All are looked at
+ * every 8 ms, or a little later if there are thousands of them, and whenever none is active.
  *
  * Eviction. If all connections or all buffers are in use, one connection is closed: the one with
  * the least to lose. If the client that needs the place or the buffer holds more than 1/16 of
- * all of that kind, one of its own connections is closed. If not, and another client holds the
- * majority, one of that client's is.
+ * all of that kind, one of its own connections is closed. If not, a majority vote names another
+ * client, and if that one holds more than 1/16, one of its connections is closed.
  *
- * This file must not know users or sessions, and must not own state of the whole process, such
- * as signal handlers. It blocks only in poll: never on a client, and never on the log.
- */
+ * This file must not know users or sessions, and must not own state of the whole process, such as
+ * signal handlers. It waits only in poll: never for a client, and never for the reader of the log.
+ * */
 #define _POSIX_C_SOURCE 200809L
 #include "server.h"
 #include "clock.h"
@@ -44,10 +43,9 @@
 #define SERVER_SECOND NS_PER_S
 #endif
 #define SHUTDOWN_TIMEOUT (5 * SERVER_SECOND)  /* to finish requests after server_stop */
-#define ACTIVE_TIME      (SERVER_SECOND / 20) /* a connection is active this long after `since` */
-#define TIMER_SLACK                                                                                \
-    (SERVER_SECOND / 10) /* a timeout may be this late, so that many expire together */
-#define RETRY_TIME (SERVER_SECOND / 10) /* until accept or a blocked log is tried again */
+#define ACTIVE_TIME      (SERVER_SECOND / 20) /* from the last change of state or response */
+#define TIMER_SLACK      (SERVER_SECOND / 10) /* a timeout may be this late: many expire together */
+#define RETRY_TIME       (SERVER_SECOND / 10) /* until accept or a blocked log is tried again */
 
 #define FULL_POLL_INTERVAL     (8 * NS_PER_MS) /* between full polls while a connection is active */
 #define FULL_POLL_PER_INACTIVE 4000 /* plus this many ns for each connection that is not */
@@ -188,38 +186,36 @@ static bool is_active(const struct server *server, const struct connection *c) {
     return server->now - c->since < ACTIVE_TIME;
 }
 
-static void move_entry(struct server *server, size_t from, size_t to) {
-    server->pollfds[to] = server->pollfds[from];
-    server->connections[to] = server->connections[from];
+static void swap_entries(struct server *server, size_t a, size_t b) {
+    struct pollfd pollfd = server->pollfds[a];
+    struct connection c = server->connections[a];
+    server->pollfds[a] = server->pollfds[b];
+    server->connections[a] = server->connections[b];
+    server->pollfds[b] = pollfd;
+    server->connections[b] = c;
 }
 
 /* A new connection is active, because a request usually follows at once. */
 static void add_connection(struct server *server, int fd, const struct peer *peer) {
-    size_t i = server->active_end++;
-    move_entry(server, i, server->nfds++);
+    size_t i = server->nfds++;
     server->pollfds[i] = (struct pollfd){fd, POLLIN, 0};
     server->connections[i] = (struct connection){.since = server->now, .peer = *peer};
+    swap_entries(server, i, server->active_end++);
 }
 
 static void remove_entry(struct server *server, size_t i) {
     if (i < server->active_end) {
-        move_entry(server, --server->active_end, i);
+        swap_entries(server, i, --server->active_end);
         i = server->active_end;
     }
-    move_entry(server, --server->nfds, i);
+    swap_entries(server, i, --server->nfds);
 }
 
 static void partition_active(struct server *server) {
     server->active_end = FIRST;
-    for (size_t i = FIRST; i < server->nfds; i++) {
-        if (!is_active(server, &server->connections[i])) continue;
-        size_t to = server->active_end++;
-        struct pollfd pollfd = server->pollfds[i];
-        struct connection c = server->connections[i];
-        move_entry(server, to, i);
-        server->pollfds[to] = pollfd;
-        server->connections[to] = c;
-    }
+    for (size_t i = FIRST; i < server->nfds; i++)
+        if (is_active(server, &server->connections[i]))
+            swap_entries(server, i, server->active_end++);
 }
 
 static struct buffer *take_buffer(struct server *server) {
@@ -237,7 +233,7 @@ static void release_buffer(struct server *server, struct connection *c) {
     c->buffer = NULL;
 }
 
-/* `reason` goes to the log if unparsed input or unsent output is lost. */
+/* `reason` goes to the log only if unparsed input or unsent output is lost. */
 static void close_connection(struct server *server, size_t i, const char *reason) {
     struct connection *c = &server->connections[i];
     bool is_loss = c->buffer && c->buffer->in.len + c->buffer->out.len > 0;
@@ -251,51 +247,51 @@ static void close_connection(struct server *server, size_t i, const char *reason
 
 enum resource { PLACE, BUFFER }; /* what a connection is evicted for */
 
+static bool holds(const struct connection *c, enum resource wanted) {
+    return c->buffer || wanted == PLACE;
+}
+
 /* Returns whether a request is in progress or likely to come. */
 static bool is_busy(const struct server *server, const struct connection *c) {
     return c->buffer || (!c->lingering && is_active(server, c));
 }
 
-/* Returns whether a client holds more than 1/16 of the places in the table, or of the buffers. A
- * client with one connection never does, however small the table is. */
+/* A client that holds only one never exceeds its share, however small the table is. */
 static bool exceeds_share(const struct server *server, const struct peer *peer,
                           enum resource wanted) {
     size_t held = 0, total = wanted == BUFFER ? server->buffer_count : server->max_nfds - FIRST;
     for (size_t i = FIRST; i < server->nfds; i++) {
         const struct connection *c = &server->connections[i];
-        if (c->peer.network == peer->network && (c->buffer || wanted == PLACE)) held++;
+        held += c->peer.network == peer->network && holds(c, wanted);
     }
     return held > 1 && held > total / 16;
 }
 
-/* Returns a client that exceeds its share, or NULL. The first choice is `asking`. The second is the
- * winner of a majority vote (Boyer and Moore): a client that holds the majority wins. If there is
- * none, any client may win, and is returned only if it exceeds its share. */
+/* Returns a client that exceeds its share, or NULL: `asking`, or else the winner of a majority vote
+ * (Boyer and Moore). A client that holds the majority wins; if there is none, any may win. */
 static const struct peer *client_over_share(const struct server *server, const struct peer *asking,
                                             enum resource wanted) {
-    const struct peer *holder = NULL; /* there is at least one connection, so it will be set */
+    const struct peer *holder = NULL; /* at least one connection holds the resource */
     size_t votes = 0;
     if (asking && exceeds_share(server, asking, wanted)) return asking;
     for (size_t i = FIRST; i < server->nfds; i++) {
         const struct connection *c = &server->connections[i];
-        if (wanted == BUFFER && !c->buffer) continue;
+        if (!holds(c, wanted)) continue;
         if (votes == 0) holder = &c->peer;
         votes = c->peer.network == holder->network ? votes + 1 : votes - 1;
     }
     return exceeds_share(server, holder, wanted) ? holder : NULL;
 }
 
-/* Returns the connection to evict, or 0 if there is none. One that is not busy is preferred.
- * Among equals, it is the one whose deadline is nearest. If `client` is not NULL, only its
- * connections are considered, so one address cannot push out all others. */
+/* Returns the connection to evict, or 0 if there is none: one of `client`, if it is not NULL. One
+ * that is not busy is preferred; among equals, the one whose deadline is nearest. */
 static size_t find_victim(const struct server *server, const struct peer *client,
                           enum resource wanted) {
     size_t victim = 0;
     int64_t lowest = INT64_MAX;
     for (size_t i = FIRST; i < server->nfds; i++) {
         const struct connection *c = &server->connections[i];
-        if (wanted == BUFFER && !c->buffer) continue;
-        if (client && c->peer.network != client->network) continue;
+        if (!holds(c, wanted) || (client && c->peer.network != client->network)) continue;
         /* A busy connection ranks behind all deadlines. */
         int64_t rank = deadline_of(server, c) + (is_busy(server, c) ? INT64_MAX / 2 : 0);
         if (rank >= lowest) continue;
@@ -305,10 +301,9 @@ static size_t find_victim(const struct server *server, const struct peer *client
     return victim;
 }
 
-/* The caller makes sure that there is a victim. */
+/* There must be a victim. */
 static void evict(struct server *server, const struct peer *client, enum resource wanted) {
-    size_t victim = find_victim(server, client, wanted);
-    close_connection(server, victim, "evicted for another connection");
+    close_connection(server, find_victim(server, client, wanted), "evicted for another connection");
 }
 
 /* ---- Requests and responses ---- */
@@ -357,22 +352,22 @@ static void reject_request(struct server *server, struct connection *c, struct s
                            int status) {
     struct http_response *res = &server->response;
     struct str line = str_split(&input, '\n'), rest = line;
-    struct http_request req = {.method = str_split(&rest, ' ')}; /* HEAD gets no body */
+    /* HEAD gets no body, and without keep_alive the connection is closed. */
+    struct http_request req = {.method = str_split(&rest, ' ')};
     if (line.len > 0 && line.s[line.len - 1] == '\r') line.len--;
     http_response_init(res, &req);
     res->status = route_error(res, status, http_refusal(status));
     finish_response(server, c, line);
 }
 
-/* Handles all complete requests whose responses fit the output buffer. Returns whether there is
- * output to send. */
+/* Handles all complete requests whose responses fit the output. Returns whether there is any. */
 static bool process_input(struct server *server, struct connection *c) {
     struct text *in = &c->buffer->in, *out = &c->buffer->out;
     size_t used = 0;
     while (!c->close_after_response && out->cap - out->len >= HTTP_MAX_RESPONSE) {
         used += http_empty_lines_len(in->s + used, in->len - used);
         int n = http_parse(in->s + used, in->len - used, &server->request);
-        if (server->request.send_continue && !c->continue_sent) {
+        if (server->request.send_continue && !c->continue_sent) { /* even if the body is here */
             text_put(out, STR("HTTP/1.1 100 Continue\r\n\r\n"));
             c->continue_sent = true;
         }
@@ -388,8 +383,8 @@ static bool process_input(struct server *server, struct connection *c) {
 /* ---- Events ---- */
 
 /* EAGAIN and EWOULDBLOCK have the same number on most systems. */
-static bool try_later(void) {
-    return errno == EAGAIN || errno == EINTR || (EWOULDBLOCK != EAGAIN && errno == EWOULDBLOCK);
+static bool is_temporary(int error) {
+    return error == EAGAIN || error == EINTR || (EWOULDBLOCK != EAGAIN && error == EWOULDBLOCK);
 }
 
 /* Appends what the client has sent to the input. Returns false if the connection was closed. */
@@ -399,9 +394,9 @@ static bool receive(struct server *server, size_t i) {
     int fd = server->pollfds[i].fd;
     ssize_t n = recv(fd, in->s + in->len, max, 0);
     if (n < 0 && errno == EINTR)
-        n = recv(fd, in->s + in->len, max, 0); /* or a shutdown could take it for idle */
+        n = recv(fd, in->s + in->len, max, 0); /* at once: a shutdown closes what has no input */
     if (n > 0) in->len += (size_t)n;
-    if (n > 0 || (n < 0 && try_later())) return true;
+    if (n > 0 || (n < 0 && is_temporary(errno))) return true;
     close_connection(server, i, "the client left in the middle of a request");
     return false;
 }
@@ -411,13 +406,13 @@ static bool send_output(struct server *server, size_t i) {
     struct text *out = &server->connections[i].buffer->out;
     ssize_t n = send(server->pollfds[i].fd, out->s, out->len, 0);
     if (n > 0) text_drop(out, (size_t)n);
-    if (n >= 0 || try_later()) return true;
+    if (n >= 0 || is_temporary(errno)) return true;
     close_connection(server, i, "the client left before the response was sent");
     return false;
 }
 
-/* Decides how the connection goes on, from what is left in its buffer: it is closed, lingers, or
- * waits for the next event. `old_state` is its state before this one. */
+/* Closes the connection, lets it linger, or waits for its next event: what is left in its buffer
+ * decides. `old_state` is its state before this event. */
 static void end_event(struct server *server, size_t i, enum conn_state old_state) {
     struct connection *c = &server->connections[i];
     struct text *in = &c->buffer->in, *out = &c->buffer->out;
@@ -435,8 +430,9 @@ static void end_event(struct server *server, size_t i, enum conn_state old_state
     if (state_of(c) != old_state) c->since = server->now;
 }
 
-/* As long as the socket takes all the output, the input that is left is handled. Eviction is the
- * last act of an event, because it moves connections. */
+/* As long as the socket takes all the output, the input that is left is handled. The input of a
+ * lingering connection is not: process_input handles nothing after the last response. Eviction
+ * is the last act of an event, because it moves connections. */
 static void handle_event(struct server *server, size_t i) {
     struct connection *c = &server->connections[i];
     enum conn_state old_state = state_of(c);
@@ -452,19 +448,18 @@ static void handle_event(struct server *server, size_t i) {
 
 static void expire_connection(struct server *server, size_t i) {
     struct connection *c = &server->connections[i];
-    if (state_of(c) != READING) {
+    if (state_of(c) == READING) {
+        reject_request(server, c, text_str(&c->buffer->in), 408);
+        if (send_output(server, i)) end_event(server, i, READING);
+    } else {
         close_connection(server, i, "the client did not read the response in time");
-        return;
     }
-    reject_request(server, c, text_str(&c->buffer->in), 408);
-    if (send_output(server, i)) end_event(server, i, READING);
 }
 
 /* ---- Accepting ---- */
 
-/* Returns whether it should be called again at once. If there are no descriptors left, a connection
- * is evicted, unless there is none or the server is stopping. After any other error accepting
- * pauses, or poll would report the listener again at once. */
+/* Returns whether it should be called again at once. If no descriptors are left, a connection is
+ * evicted. After other errors accepting pauses, or poll would report the listener at once. */
 static bool accept_connection(struct server *server) {
     struct peer peer;
     bool stopping = server->shutdown_deadline > 0;
@@ -476,7 +471,7 @@ static bool accept_connection(struct server *server) {
         return true;
     }
     if (errno == ECONNABORTED || errno == EPROTO || errno == EINTR) return true;
-    if (try_later()) return false;
+    if (is_temporary(errno)) return false;
     if (errno == EMFILE && server->nfds > FIRST && !stopping)
         evict(server, client_over_share(server, NULL, PLACE), PLACE);
     else
@@ -516,8 +511,8 @@ static void handle_events(struct server *server, size_t polled) {
     if (server->pollfds[LISTENER].revents != 0) accept_connections(server);
 }
 
-/* A connection that expires here and stays open is active, so its new deadline is not needed
- * yet. */
+/* A connection that expires here and stays open is active. Its new deadline is not needed yet:
+ * while a connection is active, poll does not wait for deadlines. */
 static void after_full_poll(struct server *server) {
     server->next_deadline = INT64_MAX;
     for (size_t i = server->nfds; i-- > FIRST;) {

@@ -12,7 +12,7 @@ struct str str_split(struct str *s, char separator) {
     return part;
 }
 
-static inline void append(struct text *text, struct str piece) {
+void text_put(struct text *text, struct str piece) {
     if (piece.len > text->cap - text->len) {
         text->truncated = true;
         return;
@@ -21,11 +21,9 @@ static inline void append(struct text *text, struct str piece) {
     text->len += piece.len;
 }
 
-void text_put(struct text *text, struct str piece) { append(text, piece); }
-
 void text_put_pieces(struct text *text, const struct str pieces[TEXT_MAX_PIECES]) {
     for (size_t i = 0; i < TEXT_MAX_PIECES; i++)
-        if (pieces[i].len > 0) append(text, pieces[i]);
+        if (pieces[i].len > 0) text_put(text, pieces[i]);
 }
 
 struct str number_str(uint64_t number, char digits[NUMBER_DIGITS]) {

@@ -45,7 +45,10 @@ static inline struct str str_from(struct str s, size_t n) {
 bool str_equal(struct str a, struct str b);
 
 /* Removes the part before the first `separator` from `*s` and returns it. The separator is removed
- * too. If there is none, the part is all of `*s`. */
+ * too. If there is none, the part is all of `*s`, and `*s` becomes empty:
+ *
+ *     struct str value = pair, name = str_split(&value, '=');      splits `pair` in two
+ */
 struct str str_split(struct str *s, char separator);
 
 /* ---- Bytes: ASCII only, whatever the locale is ---- */
@@ -64,6 +67,7 @@ static inline int hex_value(char byte) {
     return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
+/* Returns the digit for the low four bits. */
 static inline char hex_digit(long value) { return "0123456789abcdef"[value & 15]; }
 
 /* Returns whether a byte can stand between quotes without an escape: printable ASCII except the

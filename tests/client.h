@@ -46,7 +46,9 @@
 #ifndef SECOND
 #define SECOND 50 /* of the server under test, in ms */
 #endif
-#define MAX_WAIT        15000 /* in ms */
+#ifndef MAX_WAIT
+#define MAX_WAIT 15000 /* in ms */
+#endif
 #define TOTAL_TIMEOUT_S 300
 #define COUNT(array)    (sizeof(array) / sizeof *(array))
 

@@ -1,48 +1,57 @@
 # The tests beyond `make test`. Each target runs a script below tests/ whose head says what it does and
 # what it needs. Most scripts end with `N passed, N failed`.
 
-# fuzz: six fuzzers, a minute each; FUZZ= seconds and names
+# fuzz: five fuzzers, a minute each; FUZZ= seconds and names
 fuzz:
 	sh tests/fuzz/run.sh $(FUZZ)
+# exhaustive: every short request and JSON text against a second opinion, under the sanitizers
+exhaustive:
+	mkdir -p build
+	$(CC) -std=c99 -O2 -g -fsanitize=address,undefined -fno-sanitize-recover=all -I. \
+	    -DHTTP_BUFFER_SIZE=2048 -o build/exhaustive_more tests/fuzz/exhaustive.c http.c json.c str.c
+	build/exhaustive_more 1
 # suites: public test suites for JSON, UTF-8 and SHA-1; SUITES= their folder
 suites: build/suites
-	sh tests/suites.sh build/suites $(SUITES)
+	sh tests/tools/suites.sh build/suites $(SUITES)
 # lint: gcc's analyzer, clang-tidy and cppcheck
 lint:
-	sh tests/lint.sh
+	sh tests/tools/lint.sh
 # static: a small executable without shared libraries, and its size
 static:
-	CC='$(CC)' CPPFLAGS='$(CPPFLAGS)' sh tests/boards/static.sh
+	CC='$(CC)' CPPFLAGS='$(CPPFLAGS)' sh tests/cross/static.sh
 # size: text, data and bss of each module on each target
 size:
-	CC='$(CC)' sh tests/boards/size.sh
-# boards: the tests of `make test` on Arm, MIPS, PowerPC, s390x, RISC-V and i386 under qemu
+	CC='$(CC)' sh tests/cross/size.sh
+# boards: the tests of `make test` on other processors under qemu
 boards:
-	CC='$(CC)' sh tests/boards/boards.sh
-# portable: other compilers and standards, and nothing but POSIX names
+	CC='$(CC)' sh tests/cross/boards.sh
+# portable: other compilers, standards and C libraries, lwIP, and nothing but POSIX names
 portable:
-	CC='$(CC)' sh tests/boards/portable.sh
+	CC='$(CC)' sh tests/cross/portable.sh
+# boot: emulated Arm and MIPS boards on which the server is the only program; KERNEL=build, BOOT=-m
+boot:
+	KERNEL='$(KERNEL)' sh tests/cross/boot/boot.sh $(BOOT)
 # memory: the memory of a small board's build
 memory:
-	CC='$(CC)' sh tests/boards/memory.sh
+	CC='$(CC)' sh tests/cross/memory.sh
 # services: systemd, BusyBox's init, socket activation
 services: server
-	sh tests/run.sh tests/world/handover.sh tests/world/services.sh
+	sh tests/run.sh tests/integration/handover.sh tests/integration/services.sh
 # fronts: behind nginx, and three servers behind HAProxy
 fronts: server
-	sh tests/run.sh tests/world/nginx.sh tests/world/haproxy.sh
+	sh tests/run.sh tests/integration/nginx.sh tests/integration/haproxy.sh
 # browser: Chromium logs in, is greeted, and is refused across sites
 browser: server
-	sh tests/run.sh tests/world/browser.sh
+	sh tests/run.sh tests/integration/browser.sh
 # clients: curl, wget, HTTPie, Python, Node, ab, wrk, h2load
 clients: server
-	sh tests/run.sh tests/world/clients.sh
+	sh tests/run.sh tests/integration/clients.sh
 # packaging: install and uninstall, the manual page, the README's lines for scripts
 packaging: server
-	sh tests/run.sh tests/world/install.sh tests/world/script.sh
-# documents: the commands, links and pictures of docs/
+	sh tests/run.sh tests/integration/install.sh tests/integration/script.sh
+# documents: the commands, links, pictures and quotations of docs/
 documents: server
-	CC='$(CC)' sh tests/run.sh tests/world/docs.sh
+	CC='$(CC)' sh tests/run.sh tests/integration/docs.sh tests/integration/quotes.sh
 # trace: the calls of each request of the README's walk, as a tree; TRACE='-i 2' or -a for more of them
 trace:
 	CC='$(CC)' sh tests/trace/trace.sh $(TRACE)
@@ -55,18 +64,18 @@ count: server
 # load: noisy neighbours, sessions under attack, shutdowns under load
 load: server
 	CC='$(CC)' sh tests/load/run.sh
-# soak: a mixed load for ten minutes, or SOAK= seconds, drawn as an SVG
+# soak: a mixed load for ten minutes, or SOAK= seconds
 soak: server
-	CC='$(CC)' sh tests/soak/run.sh $(SOAK)
+	CC='$(CC)' sh tests/load/run.sh soak $(SOAK)
 # faults: every call to the C library fails at its first, second, third time
 faults:
-	CC='$(CC)' sh tests/faults/run.sh
+	CC='$(CC)' sh tests/fault/run.sh
 # coverage: the lines and branches that the tests execute
 coverage:
-	CC='$(CC)' sh tests/coverage.sh
+	CC='$(CC)' sh tests/tools/coverage.sh
 # mutate: changes the sources in one place at a time, and checks that the tests notice
 mutate:
 	python3 tests/mutate/mutate.py $(MUTATE)
 # matrix: `make test` with other compilers, optimizations and sanitizers
 matrix:
-	sh tests/matrix.sh
+	sh tests/tools/matrix.sh

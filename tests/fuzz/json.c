@@ -2,11 +2,13 @@
  *
  * An input is one byte, which is the size of a small buffer, and a text. It checks that
  *   - tokens lie in the text, one after another, and the last one is returned again;
- *   - json_check and json_find_members agree with a grammar that is checked without recursion;
+ *   - the second opinion of json_grammar.h is the same as that of json_check;
+ *   - json_find_members finds the last member of a name;
  *   - a string can be decoded, written and read again;
  *   - any bytes can be written, and if they are UTF-8 they are the same after they were read.
  */
 #include "fuzz.h"
+#include "json_grammar.h"
 
 /* Checks that `string` is written in ASCII, and that it can be read again. */
 static void check_escape(struct str string) {
@@ -57,56 +59,39 @@ static enum json_type read_token(struct json_reader *json, struct str *value) {
     return type;
 }
 
-/* The grammar without recursion: what may come next, where FIRST is a value, a name or the end.
- * Returns the same as json_find_members, and finds the last member "a". */
-static enum json_type model(struct str text, struct json_member *a, size_t small_size) {
-    enum { VALUE, FIRST, NAME, COLON, AFTER } expected = VALUE;
-    enum json_type type, root = JSON_INVALID;
-    char open[JSON_MAX_DEPTH + 1] = "-"; /* the containers around this place, behind a mark */
-    size_t depth = 0;
+/* Reads a text that follows the grammar, and finds the value of the last member "a" of an object. */
+static struct json_member read_tokens(struct str text, size_t small_size) {
+    struct json_member a = {.name = STR("a")};
     struct json_reader json;
     struct str value;
-    bool is_a = false;
+    enum json_type type, before = JSON_END;
+    int depth = 0;
+    bool may_be_name = false, is_a = false;
     json_init(&json, text);
     while ((type = read_token(&json, &value)) > JSON_END) {
-        char in = open[depth];
-        if (type == JSON_OBJECT_END || type == JSON_ARRAY_END) {
-            /* in ASCII '}' is two behind '{', and ']' behind '[' */
-            if (in != (char)type - 2 || (expected != FIRST && expected != AFTER))
-                return JSON_INVALID;
-            depth--;
-            expected = AFTER;
-        } else if (type == JSON_COMMA) {
-            if (expected != AFTER || depth == 0) return JSON_INVALID;
-            expected = in == '{' ? NAME : VALUE;
-        } else if (type == JSON_COLON) {
-            if (expected != COLON) return JSON_INVALID;
-            expected = VALUE;
-        } else if (type == JSON_STRING && in == '{' && (expected == NAME || expected == FIRST)) {
-            is_a = check_string(value, small_size) && depth == 1;
-            expected = COLON;
-        } else {
-            if (expected != VALUE && (expected != FIRST || in != '[')) return JSON_INVALID;
-            if (type == JSON_STRING) check_string(value, small_size);
-            if (depth == 0) root = type;
-            if (depth == 1 && in == '{' && is_a) *a = (struct json_member){a->name, type, value};
-            expected = AFTER;
-            if (type != JSON_OBJECT && type != JSON_ARRAY) continue;
-            if (depth == JSON_MAX_DEPTH) return JSON_INVALID;
-            open[++depth] = (char)type;
-            expected = FIRST;
+        if (depth == 1 && before == JSON_COLON && is_a)
+            a = (struct json_member){a.name, type, value};
+        may_be_name = depth == 1 && (before == JSON_OBJECT || before == JSON_COMMA);
+        if (type == JSON_STRING) {
+            bool matches = check_string(value, small_size);
+            if (may_be_name) is_a = matches;
         }
+        depth += (type == JSON_OBJECT || type == JSON_ARRAY) -
+                 (type == JSON_OBJECT_END || type == JSON_ARRAY_END);
+        before = type;
     }
-    return type == JSON_END && expected == AFTER && depth == 0 ? root : JSON_INVALID;
+    return a;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size < 1) return 0;
     char *copy = exact_copy(data + 1, size - 1);
     struct str text = {copy, size - 1};
-    struct json_member members[] = {{.name = STR("username")}, {.name = STR("a")}}, a = members[1];
-    enum json_type root = model(text, &a, data[0]);
-    HOLDS(json_check(text) == root && json_find_members(text, members, 2) == root);
+    struct json_member members[] = {{.name = STR("username")}, {.name = STR("a")}};
+    struct json_member a = read_tokens(text, data[0]);
+    enum json_type root = json_check(text);
+    HOLDS((root != JSON_INVALID) == (json_verdict(copy, copy + text.len) == JSON_COMPLETE));
+    HOLDS(json_find_members(text, members, 2) == root);
     if (root != JSON_OBJECT) a.type = JSON_INVALID;
     HOLDS(members[1].type == a.type && (root == JSON_OBJECT || members[0].type == JSON_INVALID));
     if (a.type != JSON_INVALID)

@@ -17,7 +17,7 @@
 cd "$(dirname "$0")/../.." || exit 1
 seconds=${1:-60}
 [ $# -gt 0 ] && shift
-[ $# -gt 0 ] || set -- request chunked json fields server memory
+[ $# -gt 0 ] || set -- request json cookies server memory
 out=build/fuzz passed=0 failed=0
 
 build() { # NAME

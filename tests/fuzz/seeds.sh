@@ -31,7 +31,7 @@ request
 	\000\000\000\000GET / HTTP/1.1\r\n
 	Host: a\r\n\r\n
 request
-	\001\003\377\000\r\nPOST /%%41%%2f?b=[c] HTTP/1.0\r\n
+	\002\003\377\000\r\nPOST /%%41%%2f?b=[c] HTTP/1.0\r\n
 	X: y\r\nContent-Length: 3\r\nX:\r\n\r\n
 	abcGET
 request
@@ -43,17 +43,17 @@ request
 	Transfer-Encoding: chunked\r\n\r\n
 	3;a=b\r\nabc\r\n00A\r\n0123456789\r\n0\r\nX: y\r\n\r\n
 request
-	\377\377\377\377POST / HTTP/1.1\r\n
+	\376\377\377\377POST / HTTP/1.1\r\n
 	Host: a\r\nOrigin: https://b\r\nSec-Fetch-Site: same-origin\r\n\r\n
 request
 	\000\000\000\000GET / HTTP/1.1\r\nX: %2028s
 request
 	\000\000\000\000GET / HTTP/1.1\r\nX: %2029s
-chunked
-	\000\000\000\0005\r\nhello\r\n0\r\n\r\n
-chunked
+request
+	\001\000\000\0005\r\nhello\r\n0\r\n\r\n
+request
 	\001\002\003\004000a;b="c";d\r\n0123456789\r\nF\r\n0123456789abcde\r\n0\r\nX: y\r\nZ:\r\n\r\n
-chunked
+request
 	\377\000\007\000ffffffffffffffff\r\n
 json
 	\004{"username": "foo", "password": "\\u0066\\u006fo",
@@ -66,12 +66,12 @@ json
 	\377[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]
 json
 	\001{"a": {"a": "b"}, "\\u0061": "c", "a": 1e-400}
-fields
-	\000 0042\t
-fields
-	\00018446744073709551617
-fields
-	\001a=b; session_id=c; "session_id=d"; =; e
+request
+	\000\000\000\000GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0042\t\r\n\r\n
+request
+	\000\000\000\000GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551617\r\n\r\n
+cookies
+	a=b; session_id=c; "session_id=d"; =; e
 server
 	GET /home HTTP/1.1\r\nHost: a\r\nCookie: session_id=\377k0\r\n\r\n\377r9
 	GET /home/ HTTP/1.0\r\nConnection: keep-alive\r\n\r\n\377r9

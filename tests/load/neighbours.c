@@ -7,7 +7,7 @@
  * be unharmed. The table shows how long the probe waited; the test checks that it was served, not how
  * fast. Arguments select the faults whose names begin with them.
  *
- * It takes two minutes and needs 10,200 descriptors; with fewer, the first fault is smaller.
+ * It takes a minute and a half and needs 10,200 descriptors; with fewer, the first fault is smaller.
  * slowhttptest is used if it is installed. Nothing leaves the loopback interface.
  */
 #include "live.h"
@@ -163,30 +163,6 @@ static void run_out_of_descriptors(struct child *server, struct usage start) {
          waited * 1000);
 }
 
-/* On Linux the limit of another process can be changed, by a command. */
-static bool limit_descriptors(const struct child *server, int count) {
-    char command[80];
-    snprintf(command, sizeof command, "prlimit --pid %ld --nofile=%d:", (long)server->pid, count);
-    return system(command) == 0;
-}
-
-/* Without a connection, only a timeout can make the server try again. */
-static void run_out_while_empty(struct child *server, struct usage start) {
-    /* count_descriptors counts the two entries that every directory has */
-    CHECK(limit_descriptors(server, start.descriptors - 2));
-    struct client client = dial(server);
-    CHECK(send_text(&client, HOME));
-    pause_ms(500);
-    CHECK(measure_rest(server) < 0.01);
-    CHECK(limit_descriptors(server, 1000));
-    double released = now();
-    CHECK(read_response(&client) == 401);
-    double waited = now() - released;
-    CHECK(waited < 1);
-    SHOW("served %.0f ms after", waited * 1000);
-    hang_up(&client);
-}
-
 /* Reads the responses of `count` peers, up to the first wrong one. Returns how many were right. */
 static int read_responses(int count) {
     static struct client client;
@@ -256,79 +232,6 @@ static void reset_everywhere(struct child *server, struct usage start) {
     }
     CHECK(was_served(end_probe(probe)));
     SHOW("3060 resets");
-}
-
-static void half_close(struct child *server, struct usage start) {
-    static const struct {
-        const char *sends;
-        int status;
-    } cases[] = {{HOME, 401}, {"GET /home HTTP/1.0\r\n\r\n", 401}, {"GET /ho", ENDED}, {"", ENDED}};
-    size_t right = 0;
-    bool good = true;
-    (void)start;
-    struct probe *probe = begin_probe(server, false);
-    for (; right < 300 && good; right += good) {
-        struct client client = dial(server);
-        good = send_text(&client, cases[right % COUNT(cases)].sends);
-        shutdown(client.fd, SHUT_WR);
-        good &= read_response(&client) == cases[right % COUNT(cases)].status &&
-                read_response(&client) == ENDED;
-        hang_up(&client);
-        pause_ms(1);
-    }
-    CHECK(was_served(end_probe(probe)));
-    CHECK(right == 300);
-    SHOW("%zu of 300 served and closed", right);
-}
-
-/* The response is sent long before the whole body was sent, and a reset must not destroy it. */
-static void send_too_much(struct child *server, struct usage start) {
-    static char body[256 * 1024];
-    int clean = 0;
-    bool good = true;
-    (void)start;
-    memset(body, 'x', sizeof body);
-    struct probe *probe = begin_probe(server, false);
-    for (; clean < 300 && good; clean += good) {
-        struct client client = dial(server);
-        good = send_text(&client, "POST /login HTTP/1.1\r\n" HOST "Content-Length: 262144\r\n\r\n");
-        pause_ms(1);
-        good &= send_bytes(&client, body, sizeof body);
-        good &= read_response(&client) == 413 && read_response(&client) == ENDED;
-        hang_up(&client);
-    }
-    CHECK(was_served(end_probe(probe)));
-    CHECK(clean == 300);
-    SHOW("%d of 300 received the 413 and no reset", clean);
-}
-
-/* Half of them continue to send after the error, and half do nothing. */
-static void stay_after_error(struct child *server, struct usage start) {
-    struct probe *probe = begin_probe(server, true);
-    CHECK(dial_peers(server, 100) == 100);
-    CHECK(wait_for_descriptors(server, start.descriptors + 101)); /* and that of the probe */
-    for (int i = 0; i < 100; i++) CHECK(send_to(peers[i], "bad\r\n\r\n"));
-    double began = now();
-    while (now() - began < 6 && count_descriptors(server) > start.descriptors + 1) {
-        for (int i = 0; i < 50; i++) flood(peers[i], SHORTEST, 1000);
-        pause_ms(10);
-    }
-    double took = now() - began;
-    CHECK(took < 5);
-    CHECK(was_served(end_probe(probe)));
-    SHOW("closed after %.1f s", took);
-    hang_up_peers(100);
-}
-
-/* They interrupt poll. */
-static void send_signals(struct child *server, struct usage start) {
-    (void)start;
-    struct probe *probe = begin_probe(server, false);
-    for (int i = 0; i < 10000; i++) {
-        kill(server->pid, SIGWINCH);
-        if (i % 100 == 0) pause_ms(5);
-    }
-    CHECK(was_served(end_probe(probe)));
 }
 
 /* ---- One address that opens as many connections as it can ---- */
@@ -450,133 +353,32 @@ static void open_silent_ones(struct child *server, struct usage start) {
     resist(server, 20000, "");
 }
 
-/* ---- A log that is not read ---- */
-
-static int log_end; /* the end of the log's pipe or terminal that a test can read */
-
-static int open_pipe(void) {
-    int ends[2];
-    CHECK(pipe(ends) == 0);
-    fcntl(ends[0], F_SETFL, O_NONBLOCK);
-    log_end = ends[0];
-    return ends[1];
-}
-
-static int open_pipe_without_reader(void) {
-    int end = open_pipe();
-    close(log_end);
-    return end;
-}
-
-static int open_full_device(void) { return open("/dev/full", O_WRONLY); }
-
-static int open_terminal(void) {
-    log_end = posix_openpt(O_RDWR | O_NOCTTY);
-    if (grantpt(log_end) < 0 || unlockpt(log_end) < 0) return -1;
-    return open(ptsname(log_end), O_RDWR | O_NOCTTY);
-}
-
-/* Causes more lines than a pipe or a terminal holds. Returns how many requests were served. */
-static size_t fill_log(const struct child *server) {
-    size_t served = 0;
-    struct client client = dial(server);
-    while (served < 5000 && ask(&client, HOME) == 401) served++;
-    hang_up(&client);
-    return served;
-}
-
-static void log_without_reader(struct child *server, struct usage start) {
-    (void)start;
-    struct probe *probe = begin_probe(server, true);
-    CHECK(fill_log(server) == 5000);
-    CHECK(was_served(end_probe(probe)));
-}
-
-/* Reads what is in the log. Returns how many lines are about a request, and adds the number of lines
- * that were dropped, which other lines report, to `dropped`. All others are counted in `bad`. */
-static size_t read_log(size_t *dropped, size_t *bad) {
-    static char line[512];
-    static size_t len;
-    size_t lines = 0;
-    while (read(log_end, line + len, 1) == 1) {
-        if (line[len++] != '\n' && len < sizeof line - 1) continue;
-        line[len] = '\0';
-        len = 0;
-        if (strncmp(line, "server: log lines dropped: ", 27) == 0)
-            *dropped += strtoul(line + 27, NULL, 10);
-        else if (strncmp(line, "127.0.0.1 - - [", 15) == 0 && strstr(line, "] \""))
-            lines++;
-        else
-            ++*bad;
-    }
-    return lines;
-}
-
-/* The reader pauses and then reads everything: each line that is missing was counted. */
-static void log_to_slow_reader(struct child *server, struct usage start) {
-    size_t dropped = 0, bad = 0, lines = 0;
-    (void)start;
-    read_log(&dropped, &bad);
-    dropped = 0;
-    struct probe *probe = begin_probe(server, true);
-    size_t requests = fill_log(server) + 1; /* and the login of the probe */
-    struct figures figures = end_probe(probe);
-    CHECK(was_served(figures));
-    requests += figures.count;
-    for (int i = 0; i < 50; i++) {
-        lines += read_log(&dropped, &bad);
-        requests += ask_once(server, HOME) == 401;
-    }
-    pause_ms(100);
-    lines += read_log(&dropped, &bad);
-    CHECK(dropped > 0);
-    CHECK(bad == 0);
-    CHECK(lines + dropped == requests);
-    SHOW("%zu lines and %zu dropped of %zu", lines, dropped, requests);
-}
-
 /* ---- All of them ---- */
 
 static const struct fault {
     const char *name;
     void (*cause)(struct child *server, struct usage start);
     const char *options, *runner; /* NULL if there is none */
-    int (*open_log)(void);        /* NULL if nothing is logged */
 } faults[] = {
-    {"10,000 idle connections", sit_idle, "-c 12000", NULL, NULL},
-    {"slow heads, bodies and reads", go_slowly, "", NULL, NULL},
-    {"one byte every 10 ms on 500 connections", send_byte_by_byte, "", NULL, NULL},
-    {"200 clients for 64 descriptors", run_out_of_descriptors, "", "prlimit --nofile=64", NULL},
-    {"no descriptors and no connection", run_out_while_empty, "", NULL, NULL},
-    {"descriptors above 1,024", use_high_descriptors, "-c 4096", NULL, NULL},
-    {"1,500 requests to a stopped process", burst, "", NULL, NULL},
-    {"1,500 requests, at most 16 connections", burst, "-c 16", NULL, NULL},
-    {"resets in every state", reset_everywhere, "", NULL, NULL},
-    {"half-closed connections", half_close, "", NULL, NULL},
-    {"bodies of 256 KiB", send_too_much, "", NULL, NULL},
-    {"peers that stay after an error", stay_after_error, "", NULL, NULL},
-    {"10,000 signals", send_signals, "", NULL, NULL},
-    {"one address opens 700 a second, with a byte each", send_single_bytes, "", NULL, NULL},
-    {"one address opens 20,000 silent ones a second", open_silent_ones, "", NULL, NULL},
-    {"a log whose reader pauses", log_to_slow_reader, "", NULL, open_pipe},
-    {"a log whose reader is gone", log_without_reader, "", NULL, open_pipe_without_reader},
-    {"a log on a full device", log_without_reader, "", NULL, open_full_device},
-    {"a log on a terminal that hangs", log_without_reader, "", NULL, open_terminal},
+    {"10,000 idle connections", sit_idle, "-c 12000", NULL},
+    {"slow heads, bodies and reads", go_slowly, "", NULL},
+    {"one byte every 10 ms on 500 connections", send_byte_by_byte, "", NULL},
+    {"200 clients for 64 descriptors", run_out_of_descriptors, "", "prlimit --nofile=64"},
+    {"descriptors above 1,024", use_high_descriptors, "-c 4096", NULL},
+    {"1,500 requests to a stopped process", burst, "", NULL},
+    {"1,500 requests, at most 16 connections", burst, "-c 16", NULL},
+    {"resets in every state", reset_everywhere, "", NULL},
+    {"one address opens 700 a second, with a byte each", send_single_bytes, "", NULL},
+    {"one address opens 20,000 silent ones a second", open_silent_ones, "", NULL},
 };
-
-static struct child start_for(const struct fault *fault, int log) {
-    char options[80];
-    snprintf(options, sizeof options, "-a 127.0.0.1 -p 0 %s %s", log ? "" : "-q", fault->options);
-    if (fault->runner) setenv("RUNNER", fault->runner, 1);
-    struct child server = start_as((struct setup){.options = options, .err = log});
-    unsetenv("RUNNER");
-    return server;
-}
 
 static void try_fault(const struct fault *fault) {
     static struct child server;
-    int log = fault->open_log ? fault->open_log() : 0;
-    server = start_for(fault, log);
+    char options[80];
+    snprintf(options, sizeof options, "-a 127.0.0.1 -p 0 -q %s", fault->options);
+    if (fault->runner) setenv("RUNNER", fault->runner, 1);
+    server = start(options);
+    unsetenv("RUNNER");
     CHECK(server.serves);
     struct usage start = measure_usage(&server), before = start;
     bool good = server.serves;
@@ -587,8 +389,7 @@ static void try_fault(const struct fault *fault) {
         before = measure_usage(&server);
     }
     CHECK(stop(&server, SIGTERM) == 0);
-    CHECK(server.stderr_text[0] == '\0');
-    if (log) close(log);
+    CHECK(fault->runner || server.stderr_text[0] == '\0'); /* or it says that -c was cut */
     print_row(fault->name);
 }
 

@@ -2,7 +2,7 @@
  *
  *     SERVER=./server build/load/sessions
  *
- * What needs no socket or no load, such as the timeouts, is in tests/test_db.c. It takes fifteen
+ * What needs no socket or no load, such as the timeouts, is in tests/unit/test_db.c. It takes fifteen
  * seconds, and prints a table `test | figure`.
  */
 #include "live.h"
@@ -14,8 +14,6 @@
 
 #define BAR       "{\"username\":\"bar\",\"password\":\"bar\"}"
 #define NOT_BAR   "{\"username\":\"bar\",\"password\":\"rab\"}"
-#define NOT_FOO   "{\"username\":\"foo\",\"password\":\"oof\"}"
-#define NOBODY    "{\"username\":\"oof\",\"password\":\"oof\"}"
 #define SECRETIVE "{\"username\":\"secretive\",\"password\":\"" PASSWORD "\"}"
 #define CARELESS  "{\"username\":\"secretive\",\"password\":\"" MISTYPED "\"}"
 
@@ -38,33 +36,6 @@ static void start_with(const char *more) {
 static void write_login(char request[256], const char *credentials) {
     snprintf(request, 256, "POST /login HTTP/1.1\r\n" HOST "Content-Length: %zu\r\n\r\n%s",
              strlen(credentials), credentials);
-}
-
-/* ---- What a response reveals ---- */
-
-/* Sends a login and copies the response without its date. Returns the status. */
-static int fail(struct client *client, const char *credentials, char response[2048]) {
-    char request[256];
-    write_login(request, credentials);
-    int status = ask(client, request);
-    char *date = strstr(client->head, "Date: ");
-    if (date) memset(date, ' ', strlen("Date: Sun, 06 Nov 1994 08:49:37 GMT"));
-    snprintf(response, 2048, "%.1000s%.1000s", client->head, client->body);
-    return status;
-}
-
-static void compare_names(void) {
-    static char known[2048], unknown[2048];
-    start_with("-b 10");
-    struct client client = dial(&server);
-    for (int i = 0; i < 12; i++) {
-        int status = fail(&client, NOT_FOO, known);
-        CHECK(status == (i < 10 ? 401 : 429));
-        CHECK(fail(&client, NOBODY, unknown) == status);
-        CHECK(strcmp(known, unknown) == 0);
-    }
-    SHOW("the same 401 and 429");
-    hang_up(&client);
 }
 
 /* ---- One name under attack ---- */
@@ -244,7 +215,6 @@ static const struct {
     const char *name;
     void (*run)(void);
 } tests[] = {
-    {"known and unknown names get the same responses", compare_names},
     {"while one name is attacked, another user logs in", log_in_during_attack},
     {"a million logins cost no other user a session", log_in_a_million_times},
     {"memory contains no password and no ended session", search_for_secrets},

@@ -37,7 +37,7 @@ SHARED = "str.h"  # it is compiled into every module
 SOURCES = [*MODULES, SHARED]
 CC = [os.environ.get("CC", "cc"), "-std=c99", "-O1", "-w", "-I", str(TOP)]
 SHORT = "-DSERVER_SECOND=50000000LL"  # as in the Makefile
-LONG = "-DSERVER_SECOND=200000000LL"  # as in tests/faults/run.sh
+LONG = "-DSERVER_SECOND=200000000LL"  # as in tests/fault/run.sh
 SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 GOAL = 95  # of 100
 GROUPS = set()  # process groups of the test programs that are running
@@ -204,21 +204,21 @@ class Tests:
     # Those of each source, the fastest first; a plus means with sanitizers.
     NAMES = {
         "app.c": ["options", "server", "faults", "options+"],
-        "server.c": ["rounds", "table", "server", "options", "faults", "table+", "server+"],
-        "listen.c": ["options", "server", "table", "faults", "server+"],
-        "log.c": ["options", "server", "faults", "server+"],
+        "server.c": ["event_loop", "connection_table", "server", "options", "faults", "connection_table+", "server+"],
+        "listen.c": ["options", "server", "connection_table", "faults", "server+"],
+        "log.c": ["event_loop", "options", "server", "faults", "server+"],
         "route.c": ["route", "route+", "server"],
-        "http.c": ["http", "compare", "http+", "server"],
-        "json.c": ["json", "json+", "server"],
+        "http.c": ["http", "exhaustive", "http+", "server"],
+        "json.c": ["json", "exhaustive", "json+", "server"],
         "db.c": ["db", "db+", "options", "server", "faults"],
         "sha1.c": ["sha1", "sha1+", "db"],
         "str.c": ["str", "http", "json", "db", "route", "str+", "http+", "server"],
-        SHARED: ["str", "http", "json", "db", "rounds", "options", "server", "http+", "json+", "db+"],
+        SHARED: ["str", "http", "json", "db", "event_loop", "options", "server", "http+", "json+", "db+"],
     }
     INCLUDED = {  # tests that include sources, which are compiled again with a changed one
-        "tests/faults/table.c": ["server.c", "listen.c", SHARED],
-        "tests/faults/rounds.c": ["server.c", SHARED],
-        "tests/faults/books.c": ["server.c", SHARED],
+        "tests/fault/connection_table.c": ["server.c", "listen.c", "log.c", SHARED],
+        "tests/fault/event_loop.c": ["server.c", "listen.c", "log.c", SHARED],
+        "tests/fault/checked_server.c": ["server.c", SHARED],
     }
 
     def __init__(self):
@@ -228,11 +228,11 @@ class Tests:
             compile_source(TOP / module, self.original(module), SHORT)
             compile_source(TOP / module, self.original(module, True), SHORT, *SANITIZE)
         for name in ("server", "options"):
-            run([*CC, "-o", str(WORK / f"test_{name}"), str(TOP / f"tests/test_{name}.c")])
-        sources = [str(TOP / "tests/faults" / name) for name in ("faults.c", "walk.c")]
+            run([*CC, "-o", str(WORK / f"test_{name}"), str(TOP / f"tests/server/test_{name}.c")])
+        sources = [str(TOP / "tests/fault" / name) for name in ("faults.c", "scenario.c")]
         run([*CC, LONG, "-o", str(WORK / "faults"), *sources])
         self.once = threading.Lock()
-        calls = (TOP / "tests/faults/calls.h").read_text()
+        calls = (TOP / "tests/fault/calls.h").read_text()
         names = re.findall(r"^(?:CALL\([^,]*, |OWN\()(\w+),", calls, re.MULTILINE)
         self.wrap = [f"-Wl,--wrap={name}" for name in [*names, "server_run"]]
         self.seconds = {}
@@ -254,8 +254,8 @@ class Tests:
         place = WORK
         if source in self.INCLUDED.get(test, []):
             place = folder
-            if not (folder / "tests/faults").exists():
-                shutil.copytree(TOP / "tests/faults", folder / "tests/faults")
+            if not (folder / "tests/fault").exists():
+                shutil.copytree(TOP / "tests/fault", folder / "tests/fault")
                 shutil.copy(TOP / "tests/test.h", folder / "tests")
         name = "+".join([test.replace("/", "_"), *flags]).replace("/", "_")
         to = place / f"{name[:200]}.o"
@@ -265,19 +265,19 @@ class Tests:
         return str(to)
 
     def build_faults(self, source, folder, objects):
-        (folder / "build/faults").mkdir(parents=True)
-        (folder / "build/faults/calls").touch()  # the names of the calls are not checked here
-        names = ["books.c", "wrap.c", "heap.c"]
-        tests = [self.object_of(f"tests/faults/{name}", source, folder, LONG) for name in names]
+        (folder / "build/fault").mkdir(parents=True)
+        (folder / "build/fault/calls").touch()  # the names of the calls are not checked here
+        names = ["checked_server.c", "injection.c", "heap.c"]
+        tests = [self.object_of(f"tests/fault/{name}", source, folder, LONG) for name in names]
         objects = [path for module, path in objects.items() if module != "server.c"]
-        run([*CC, *self.wrap, "-o", str(folder / "build/faults/server"), *tests, *objects])
+        run([*CC, *self.wrap, "-o", str(folder / "build/fault/server"), *tests, *objects])
 
     def build(self, name, source, folder):
         """Links the program `name` with the source in `folder`. Returns the command to run it."""
         flags = SANITIZE if name.endswith("+") else []
         objects = self.objects(source, folder, name.endswith("+"))
         name = name.rstrip("+")
-        test = f"tests/test_{name}.c"
+        test = f"tests/unit/test_{name}.c"
         linked = [path for module, path in objects.items() if module not in ("app.c", "server.c")]
         if name in ("server", "options"):
             run([*CC, *flags, "-o", str(folder / "server"), *objects.values()])
@@ -285,11 +285,14 @@ class Tests:
         if name == "faults":
             self.build_faults(source, folder, objects)
             return [str(WORK / name), "-q"]
-        if name in ("table", "rounds"):
-            test = f"tests/faults/{name}.c"
-        if name == "compare":  # it needs a small buffer
-            test, linked = "tests/model/compare.c", [str(folder / "http.c"), objects["str.c"]]
+        if name in ("connection_table", "event_loop"):
+            included = ("app.c", "server.c", "listen.c", "log.c")
+            linked = [path for module, path in objects.items() if module not in included]
+            test = f"tests/fault/{name}.c"
+        if name == "exhaustive":  # it needs a small buffer
+            test, linked = "tests/fuzz/exhaustive.c", [objects["json.c"], objects["str.c"]]
             flags = ["-DHTTP_BUFFER_SIZE=2048"]
+            linked.append(str((folder if source == "http.c" else TOP) / "http.c"))
         run([*CC, *flags, "-o", str(folder / name), self.object_of(test, source, folder, *flags),
              *linked])  # fmt: skip
         return [str(folder / name)]

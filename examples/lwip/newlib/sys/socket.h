@@ -1,0 +1,2 @@
+/* newlib has no such header. */
+#include <lwip/sockets.h>

@@ -1,0 +1,174 @@
+/* exhaustive.c - every short request and JSON text, against a second opinion.
+ *
+ *     exhaustive [MORE]
+ *
+ * Each row of `parts` has a start and an alphabet: a byte of each class that the parser tells apart
+ * there, and some words. Every string of them up to a length is put behind the start, and each of
+ * the 256 bytes. A string is only extended if the parser asks for more: if it refuses "GET  ", it is
+ * not asked about "GET  /". The answers must be those of framing.h and json_grammar.h. The page
+ * behind the text cannot be read or written, so that an over-read ends the program.
+ *
+ * It takes two seconds. MORE is added to the lengths, in pieces of the alphabet, for a longer look.
+ */
+#define _DEFAULT_SOURCE /* for MAP_ANONYMOUS */
+#include "framing.h"
+#include "http.h"
+#include "json.h"
+#include "json_grammar.h"
+
+#include "../test.h"
+
+#include <sys/mman.h>
+
+#define LINE     "GET / HTTP/1.1\r\n"
+#define HEAD     LINE "Host: a\r\n"
+#define BYTES(s) s, sizeof(s) - 1
+#define F16                                                                                        \
+    "X:\r\nX:\r\nX:\r\nX:\r\nX:\r\nX:\r\nX:\r\nX:\r\nX:\r\nX:\r\nX:\r\nX:\r\nX:\r\nX:\r\nX:\r\nX:" \
+    "\r\n"
+#define X64       "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+#define X512 X64 X64 X64 X64 X64 X64 X64 X64
+#define CONTROLS  "\r\n\t \0\1\x7f\x80"
+#define MAX_WORDS 20
+
+/* Returns > 0 if the text is complete, 0 if it is not, < 0 if it is invalid. *agree is whether the
+ * second opinion is the same. The byte behind the text can be written, but none behind that. */
+typedef long check(char *text, size_t len, bool *agree);
+
+static long check_request(char *text, size_t len, bool *agree) {
+    static struct http_request req;
+    static char copy[HTTP_BUFFER_SIZE];
+    size_t body, empty = http_empty_lines_len(text, len);
+    memcpy(copy, text, len); /* because the parser decodes in place */
+    long model = framing(copy, len, HTTP_BUFFER_SIZE, &body);
+    long ours = http_parse(text + empty, len - empty, &req);
+    *agree = ours > 0 ? ours + (long)empty == model && req.body.len == body
+                      : model == (ours < 0 ? -1 : 0);
+    return ours;
+}
+
+static long check_json(char *text, size_t len, bool *agree) {
+    memmove(text + 1, text, len); /* up to the end of the page */
+    enum verdict verdict = json_verdict(text + 1, text + 1 + len);
+    *agree = (json_check((struct str){text + 1, len}) != JSON_INVALID) == (verdict == JSON_COMPLETE);
+    return verdict == JSON_WRONG ? -1 : 0; /* a valid number may have one digit more */
+}
+
+static const struct part {
+    const char *name;
+    check *check;
+    int max; /* pieces behind the start */
+    const char *start;
+    const char *bytes;
+    size_t byte_count;
+    const char *words[MAX_WORDS];
+/* clang-format off */
+} parts[] = {
+    {"a method", check_request, 6, "", BYTES("G0!(:/" CONTROLS), {0}},
+    {"a target", check_request, 4, "GET ", BYTES("/a0:?#%[]@*." CONTROLS), {"http://", "https://"}},
+    {"an escape", check_request, 5, "GET /", BYTES("%0af4g/? "), {" HTTP/1.1\r\n"}},
+    {"an authority", check_request, 5, "GET http://", BYTES("a:/?@[]%. 0"), {" HTTP/1.1\r\n"}},
+    {"an IPv6 address", check_request, 5, "GET http://[", BYTES(":]%v.gf"), {"1:", "12345", "1.2"}},
+    {"an IPv4 address in it", check_request, 5, "GET http://[::", BYTES(".:]0125"),
+     {"255.255.", "1.1"}},
+    {"a version", check_request, 13, "GET / ", BYTES("HTP/1.029 \r\n"), {0}},
+    {"field lines", check_request, 6, LINE, BYTES("X!:(;" CONTROLS), {"Host"}},
+    {"a host", check_request, 4, LINE "Host:", BYTES("a:0%[].,@/ \t\r\n\x80"), {"%41", "::1"}},
+    {"a length", check_request, 5, HEAD "Content-Length:", BYTES("019+-,x \t\r\n"),
+     {"18446744073709551616", "\r\n\r\n"}},
+    {"a coding", check_request, 5, HEAD "Transfer-Encoding:", BYTES(", \tx;\r\n"),
+     {"chunked", "ChunkeD", "\r\n\r\n", "\r\nTransfer-Encoding:"}},
+    {"chunks", check_request, 6, HEAD "Transfer-Encoding: chunked\r\n\r\n", BYTES("01aG;\r\n \""),
+     {"0\r\n", "1\r\nx\r\n"}},
+    {"a trailer", check_request, 7, HEAD "Transfer-Encoding: chunked\r\n\r\n0\r\n",
+     BYTES("X:( \r\n\1"), {"Host: b\r\n"}},
+    {"whole lines", check_request, 5, "", BYTES("xG\r\n"),
+     {LINE, "POST / HTTP/1.0\r\n", "OPTIONS * HTTP/1.1\r\n", "GET http://a HTTP/1.1\r\n",
+      "Host: a\r\n", "Host:\r\n", "Content-Length: 3\r\n", "content-length: 0\r\n",
+      "Transfer-Encoding: chunked\r\n", "transfer-encoding: gzip\r\n", "Expect: 100-continue\r\n",
+      "Expect: x\r\n", "Connection: close\r\n", "\r\n", "3\r\nxyz\r\n", "0\r\n"}},
+    {"64 fields", check_request, 7, HEAD, BYTES("\r\n"), {F16, "X:\r\n", "Y: z\r\n"}},
+    {"the limit", check_request, 6, HEAD "X: " X512 X512 X512 X64 X64 X64 X64 X64 "\r\n",
+     BYTES("x"), {X64, "Content-Length: 0\r\n", "content-length: 9\r\n", "\r\n",
+      "Transfer-Encoding: chunked\r\n", "13\r\n", "40\r\n"}},
+    {"JSON values", check_json, 5, "", BYTES("[]{}:,\"0-tx \n\0"),
+     {"\"a\"", "true", "false", "null"}},
+    {"JSON numbers", check_json, 9, "", BYTES("-+09.eEx "), {0}},
+    {"JSON strings", check_json, 5, "\"", BYTES("\\\"/bfnrtuxa\x1f\x7f\n"), {0}},
+    {"JSON escapes", check_json, 5, "\"\\u", BYTES("0789aDcFg\"\\"), {"\\u", "d8", "dF0"}},
+    {"JSON in UTF-8", check_json, 5, "\"",
+     BYTES("\"\x7f\x80\x8f\x90\x9f\xa0\xbf\xc1\xc2\xdf\xe0\xe1\xec\xed\xee\xef\xf0\xf1\xf3\xf4"
+           "\xf5\xff"), {0}},
+    {"32 levels of JSON", check_json, 6, "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", BYTES("[]{}1"),
+     {"{\"a\":", "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]"}},
+};
+
+/* clang-format on */
+
+/* ---- Every string ---- */
+
+static char text[HTTP_BUFFER_SIZE]; /* the string that is tried now */
+static char *guard;                 /* the page that cannot be read */
+static size_t count, longest;
+static bool all_agree;
+
+static void show(size_t len) {
+    printf("     two opinions on \"");
+    for (size_t i = 0; i < len; i++)
+        printf(text[i] >= ' ' && text[i] <= '~' ? "%c" : "\\x%02x", (unsigned char)text[i]);
+    puts("\"");
+}
+
+static long ask(const struct part *part, size_t len) {
+    bool agree;
+    char *at = guard - len - 1;
+    memcpy(at, text, len);
+    long verdict = part->check(at, len, &agree);
+    if (!agree && all_agree) show(len);
+    all_agree = all_agree && agree;
+    count++;
+    if (len > longest) longest = len;
+    return verdict;
+}
+
+static void extend(const struct part *part, size_t len, int left);
+
+static void try_piece(const struct part *part, size_t len, const char *piece, size_t n, int left) {
+    if (len + n > HTTP_BUFFER_SIZE) return;
+    memcpy(text + len, piece, n);
+    if (ask(part, len + n) == 0 && left > 1) extend(part, len + n, left - 1);
+}
+
+static void extend(const struct part *part, size_t len, int left) {
+    for (size_t i = 0; i < part->byte_count && all_agree; i++)
+        try_piece(part, len, part->bytes + i, 1, left);
+    for (size_t i = 0; i < MAX_WORDS && part->words[i] && all_agree; i++)
+        try_piece(part, len, part->words[i], strlen(part->words[i]), left);
+}
+
+static void try_every_byte(const struct part *part, size_t len) {
+    for (int byte = 0; byte < 256; byte++) try_piece(part, len, &(char){(char)byte}, 1, 1);
+}
+
+int main(int argc, char **argv) {
+    int more = argc > 1 ? atoi(argv[1]) : 0;
+    size_t size = 1 << 16; /* a multiple of the page */
+    char *memory = mmap(NULL, 2 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED || mprotect(memory + size, size, PROT_NONE) < 0) return 1;
+    guard = memory + size;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        const struct part *part = &parts[i];
+        size_t len = strlen(part->start);
+        count = longest = 0;
+        all_agree = true;
+        memcpy(text, part->start, len);
+        TEST(part->name) {
+            try_every_byte(part, len);
+            extend(part, len, part->max + more);
+            CHECK(all_agree);
+        }
+        printf("%-22s %10zu strings, up to %d pieces and %zu bytes behind the start\n", part->name,
+               count, part->max + more, longest - len);
+    }
+    return test_report();
+}

@@ -1,0 +1,163 @@
+/* json_grammar.h - a second opinion on whether bytes are a JSON text.
+ *
+ *     enum verdict verdict = json_verdict(text, end);
+ *         JSON_COMPLETE   it is
+ *         JSON_PARTIAL    it is not, but with more bytes it may be
+ *         JSON_WRONG      it is not, whatever follows
+ *
+ * It follows the grammar of RFC 8259, rule by rule, and shares no code with json.c. Ours: nested at
+ * most 32 deep, and only pairs of surrogates.
+ */
+#ifndef JSON_GRAMMAR_H
+#define JSON_GRAMMAR_H
+
+#include <stdbool.h>
+#include <string.h>
+
+enum verdict { JSON_COMPLETE, JSON_PARTIAL, JSON_WRONG };
+
+/* A text that is read from its beginning, up to the first error or to the end. */
+struct json_text {
+    const char *at, *end;
+    int depth;
+    enum verdict verdict;
+};
+
+static bool json_failed(struct json_text *text) {
+    if (text->verdict == JSON_COMPLETE)
+        text->verdict = text->at == text->end ? JSON_PARTIAL : JSON_WRONG;
+    return false;
+}
+
+/* Skips a byte between two others. */
+static bool json_skips(struct json_text *text, int from, int to) {
+    if (text->at == text->end) return false;
+    int byte = (unsigned char)*text->at;
+    text->at += byte >= from && byte <= to;
+    return byte >= from && byte <= to;
+}
+
+static bool json_skips_one_of(struct json_text *text, const char *bytes) {
+    for (; *bytes; bytes++)
+        if (json_skips(text, *bytes, *bytes)) return true;
+    return false;
+}
+
+static bool json_word(struct json_text *text, const char *word) {
+    for (; *word; word++)
+        if (!json_skips(text, *word, *word)) return json_failed(text);
+    return true;
+}
+
+static void json_space(struct json_text *text) {
+    while (json_skips_one_of(text, " \t\n\r")) continue;
+}
+
+static bool json_digits(struct json_text *text) {
+    if (!json_skips(text, '0', '9')) return json_failed(text);
+    while (json_skips(text, '0', '9')) continue;
+    return true;
+}
+
+/* Section 6 */
+static bool json_number(struct json_text *text) {
+    json_skips(text, '-', '-');
+    if (!json_skips(text, '0', '0') && !json_digits(text)) return false;
+    if (json_skips(text, '.', '.') && !json_digits(text)) return false;
+    if (!json_skips_one_of(text, "eE")) return true;
+    json_skips_one_of(text, "+-");
+    return json_digits(text);
+}
+
+/* The four digits of \uXXXX. A low surrogate, dc00 to dfff, follows a high one, d800 to dbff. */
+static bool json_unit(struct json_text *text, bool low_surrogate) {
+    bool is_d = json_skips_one_of(text, "dD");
+    if (low_surrogate ? !is_d : !is_d && !json_skips_one_of(text, "0123456789abcefABCEF"))
+        return json_failed(text);
+    bool is_high = is_d && !low_surrogate && json_skips_one_of(text, "89abAB");
+    const char *second = low_surrogate ? "cdefCDEF" : is_d ? "01234567" : "0123456789abcdefABCDEF";
+    if (!is_high && !json_skips_one_of(text, second)) return json_failed(text);
+    for (int i = 0; i < 2; i++)
+        if (!json_skips_one_of(text, "0123456789abcdefABCDEF")) return json_failed(text);
+    return !is_high || (json_word(text, "\\u") && json_unit(text, true));
+}
+
+/* The Unicode Standard, table 3-7: the first byte of a character, its second, and how many follow. */
+static bool json_character(struct json_text *text) {
+    static const struct {
+        int first, last, second, last_second, more;
+    } rows[] = {
+        {0x20, 0x7f, 0, 0, 0},       {0xc2, 0xdf, 0x80, 0xbf, 0}, {0xe0, 0xe0, 0xa0, 0xbf, 1},
+        {0xe1, 0xec, 0x80, 0xbf, 1}, {0xed, 0xed, 0x80, 0x9f, 1}, {0xee, 0xef, 0x80, 0xbf, 1},
+        {0xf0, 0xf0, 0x90, 0xbf, 2}, {0xf1, 0xf3, 0x80, 0xbf, 2}, {0xf4, 0xf4, 0x80, 0x8f, 2}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (!json_skips(text, rows[i].first, rows[i].last)) continue;
+        if (rows[i].second && !json_skips(text, rows[i].second, rows[i].last_second))
+            return json_failed(text);
+        for (int more = rows[i].more; more > 0; more--)
+            if (!json_skips(text, 0x80, 0xbf)) return json_failed(text);
+        return true;
+    }
+    return json_failed(text);
+}
+
+/* Section 7; json_skips has skipped the quote. */
+static bool json_string(struct json_text *text) {
+    while (!json_skips(text, '"', '"')) {
+        if (!json_skips(text, '\\', '\\')) {
+            if (!json_character(text)) return false;
+        } else if (json_skips(text, 'u', 'u')) {
+            if (!json_unit(text, false)) return false;
+        } else if (!json_skips_one_of(text, "\"\\/bfnrt")) {
+            return json_failed(text);
+        }
+    }
+    return true;
+}
+
+static bool json_value(struct json_text *text);
+
+/* Sections 4 and 5: `end` is a brace or a bracket. */
+static bool json_list(struct json_text *text, int end) {
+    if (++text->depth > 32) {
+        text->verdict = JSON_WRONG;
+        return false;
+    }
+    json_space(text);
+    bool is_over = json_skips(text, end, end);
+    while (!is_over) {
+        json_space(text);
+        if (end == '}') {
+            if (!json_word(text, "\"") || !json_string(text)) return false;
+            json_space(text);
+            if (!json_word(text, ":")) return false;
+            json_space(text);
+        }
+        if (!json_value(text)) return false;
+        json_space(text);
+        is_over = json_skips(text, end, end);
+        if (!is_over && !json_word(text, ",")) return false;
+    }
+    text->depth--;
+    return true;
+}
+
+static bool json_value(struct json_text *text) {
+    if (json_skips(text, '{', '{')) return json_list(text, '}');
+    if (json_skips(text, '[', '[')) return json_list(text, ']');
+    if (json_skips(text, '"', '"')) return json_string(text);
+    if (json_skips(text, 't', 't')) return json_word(text, "rue");
+    if (json_skips(text, 'f', 'f')) return json_word(text, "alse");
+    if (json_skips(text, 'n', 'n')) return json_word(text, "ull");
+    return json_number(text);
+}
+
+static enum verdict json_verdict(const char *text, const char *end) {
+    struct json_text rest = {text, end, 0, JSON_COMPLETE};
+    json_space(&rest);
+    if (!json_value(&rest)) return rest.verdict;
+    json_space(&rest);
+    return rest.at == end ? JSON_COMPLETE : JSON_WRONG;
+}
+
+#endif

@@ -1,9 +1,0 @@
-#!/bin/sh
-# Headless Chromium logs in, is greeted and logs out; see browser.js.
-cd "$(dirname "$0")/../.." || exit 1
-. tests/world/world.sh
-needs node chromium
-
-start -a 127.0.0.1 -p 0
-mkdir "$work/profile"
-node tests/world/browser.js "$port" "$work/log" "$(command -v chromium)" "$work/profile"
