@@ -6,11 +6,10 @@
  * Times are no part of it: which connection is the next to be evicted, and which are active or have
  * expired, is chosen anew for each operation. So the states are finitely many.
  *
- * After each operation the invariants in tests/faults/books.h are checked, and that each descriptor
+ * After each operation the invariants in tests/fault/invariants.h are checked, and that each descriptor
  * and each buffer has one owner.
  */
 #define _POSIX_C_SOURCE 200809L
-#define HTTP_BUFFER_SIZE 2048
 
 #include <errno.h>
 #include <poll.h>
@@ -43,7 +42,7 @@ static void format(struct text *out, const struct http_response *res, struct str
 #include "../../server.c"
 #undef close
 
-#include "../faults/books.h"
+#include "../fault/invariants.h"
 
 enum { PLACES = 5, ENTRIES = FIRST + PLACES, BUFFERS = 2, CLIENTS = 2, MAX_LEN = 1 };
 enum { FIRST_FD = 10, FDS = PLACES + 1, MAX_STATES = 1 << 18, HASH_SIZE = 1 << 20, MAX_CHOICES = 64 };
