@@ -140,4 +140,5 @@ def main():
         (folder / source.name).write_text(annotate(source, declared))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -18,6 +18,7 @@ for name in $names; do
         passed=$((passed + 1))
     else
         failed=$((failed + 1))
+        echo "FAIL: the states of $name.c"
     fi
 done
 echo "$passed passed, $failed failed"

@@ -9,7 +9,7 @@ struct in6_addr {
     unsigned char s6_addr[16];
 };
 
-/*@ requires \exists integer n; 0 <= n && \valid_read(from + (0 .. n)) && from[n] == 0;
+/*@ requires \valid_read(from + (0 .. INET6_ADDRSTRLEN - 1)) && from[INET6_ADDRSTRLEN - 1] == 0;
     requires \valid(to);
     terminates \true;
     assigns *to, \result \from from[0 ..];
