@@ -44,7 +44,7 @@
 static struct db *db;
 static struct server *server;
 static struct log access_log;
-static bool cookie_is_secure; /* -S */
+static bool behind_tls; /* -S: a proxy decrypts */
 
 /* Prints why something failed. Returns false, so a function can write `return fail(...);`. */
 static bool fail(const char *action, const char *object, const char *cause) {
@@ -59,11 +59,11 @@ static bool fail(const char *action, const char *object, const char *cause) {
 
 static void set_session_cookie(struct http_response *res, struct str token, struct str expires) {
     http_add_field(res, STR("Set-Cookie"), STR("session_id="), token,
-                   STR("; Path=/; HttpOnly; SameSite=Lax"),
-                   cookie_is_secure ? STR("; Secure") : STR(""), expires);
+                   STR("; Path=/; HttpOnly; SameSite=Lax"), behind_tls ? STR("; Secure") : STR(""),
+                   expires);
 }
 
-/* Returns the user who is logged in, or NULL. */
+/* Returns the user of the request's session, or NULL. */
 static const struct user *current_user(const struct http_request *req) {
     struct str token = http_find_cookie(req, STR("session_id"));
     if (token.len == 0) return NULL;
@@ -250,7 +250,7 @@ static void parse_option(struct options *options, int option, const char *value)
     case 'l': options->db.max_lifetime = parse_seconds('l', value); break;
     case 'b': options->db.max_failures = parse_number('b', value, 0, 1000000); break;
     case 'e': options->db.echo = log_sql; break;
-    case 'S': cookie_is_secure = true; break;
+    case 'S': behind_tls = true; break;
     case 'q': options->quiet = true; break;
     case 'h': print_help(options); exit(0);
     case 'V': printf("server " VERSION "\n"); exit(0);
@@ -443,7 +443,7 @@ int main(int argc, char **argv) {
         fail("listen on", listener.name, error);
         return 1;
     }
-    listener.behind_tls = cookie_is_secure;
+    listener.behind_tls = behind_tls;
     server = server_create(&listener, routes, &access_log, options.max_connections);
     bool ready = server ? handle_stop_signals(on_stop_signal)
                         : fail("create", "the server", strerror(errno));

@@ -10,6 +10,6 @@
 
 /* The first second of 2026, in seconds since 1970. If a wall clock shows an earlier time, it was
  * never set, as on a board without a battery. */
-#define CLOCK_NOT_SET_BEFORE 1767225600
+#define EARLIEST_CLOCK_TIME 1767225600
 
 #endif

@@ -43,7 +43,7 @@ struct db {
 
 /* ---- Echo ---- */
 
-/* Reports the SQL statement that the Python original would run. There is no SQL here. */
+/* Reports the SQL statement that the Python original would run. This program runs no SQL. */
 static void echo(const struct db *db, struct str statement, struct str parameter) {
     if (db->options.echo) db->options.echo(statement, parameter);
 }

@@ -56,18 +56,18 @@ enum byte_class {
 };
 
 /* clang-format off */
-#define BOTH (TOKEN | HOST | ADDRESS)
-#define SUB  (HOST | ADDRESS)
-#define ALL  (BOTH | UNRESERVED)
+#define DELIM (HOST | ADDRESS) /* sub-delims of RFC 3986 section 2.2 */
+#define MARK  (DELIM | TOKEN)  /* those that may stand in a token too */
+#define ALL   (MARK | UNRESERVED)
 #define THIRTEEN ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL
 static const unsigned char byte_classes[256] = {
     ['a'] = THIRTEEN, THIRTEEN, ['A'] = THIRTEEN, THIRTEEN,
     ['0'] = ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL,
     ['-'] = ALL, ['.'] = ALL, ['_'] = ALL, ['~'] = ALL,
-    ['!'] = BOTH, ['$'] = BOTH, ['&'] = BOTH, ['\''] = BOTH, ['*'] = BOTH, ['+'] = BOTH,
+    ['!'] = MARK, ['$'] = MARK, ['&'] = MARK, ['\''] = MARK, ['*'] = MARK, ['+'] = MARK,
     ['#'] = TOKEN, ['^'] = TOKEN, ['`'] = TOKEN, ['|'] = TOKEN,
     ['%'] = TOKEN | HOST, [':'] = ADDRESS,
-    ['('] = SUB, [')'] = SUB, [','] = SUB, [';'] = SUB, ['='] = SUB,
+    ['('] = DELIM, [')'] = DELIM, [','] = DELIM, [';'] = DELIM, ['='] = DELIM,
 };
 /* clang-format on */
 
@@ -211,6 +211,7 @@ static bool is_authority(struct str s) {
         port = str_from(s, host.len);
         if (!has_valid_escapes(host)) return false;
     }
+    /* The colon comes first, or the port is empty. */
     return str_split(&port, ':').len == 0 && consists_of(port, DIGIT);
 }
 
@@ -226,12 +227,11 @@ static struct str split_scheme(struct str *s) {
 /* scheme "://" authority path (RFC 9112 section 3.2.2). The authority replaces the Host field,
  * and must not be empty. */
 static bool parse_absolute_form(struct http_request *req) {
-    struct str rest = req->path, scheme = split_scheme(&rest);
+    struct str path = req->path, scheme = split_scheme(&path), rest = path;
     req->is_https = equal_ignore_case(scheme, STR("https"));
     if (!req->is_https && !equal_ignore_case(scheme, STR("http"))) return false;
-    req->path = rest;
     req->host = str_split(&rest, '/');
-    req->path = str_from(req->path, req->host.len);
+    req->path = str_from(path, req->host.len);
     return req->host.len > 0 && req->host.s[0] != ':' && is_authority(req->host);
 }
 
@@ -412,8 +412,8 @@ static void skip_chunks(struct scanner *in) {
     expect(in, "\r\n");
 }
 
-/* Moves the data of all chunks together. There is no sentinel at `end`, the end of the request, but
- * the chunks are known to be valid, so no loop goes beyond the last one. */
+/* Moves the data of all chunks together. `end` is the end of the request and holds no sentinel. The
+ * loop stops at the last chunk, because skip_chunks has checked all of them. */
 static struct str decode_chunks(char *body, const char *end) {
     struct scanner in = {body, body, end, PARSED};
     char *to = body;
@@ -433,7 +433,8 @@ size_t http_empty_lines_len(const char *buf, size_t len) {
     return n;
 }
 
-/* The status for a request that is incomplete although the buffer is full, by where it ended. */
+/* Returns the status for a request that fills the buffer and is still incomplete. It depends on the
+ * part that did not fit. */
 static int too_large_status(const struct http_request *req) {
     if (req->request_line.len == 0) return 414;
     return req->head_len == 0 ? 431 : 413;

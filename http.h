@@ -101,7 +101,7 @@ void http_add_field_pieces(struct http_response *res, struct str name,
                            const struct str value[TEXT_MAX_PIECES]);
 
 /* Appends the response to `out`, which must have HTTP_MAX_RESPONSE bytes left. `date` is in the
- * IMF-fixdate format of RFC 9110 section 5.6.7; if it is empty, there is no Date field. */
+ * IMF-fixdate format of RFC 9110 section 5.6.7; if it is empty, the Date field is left out. */
 void http_format_response(struct text *out, const struct http_response *res, struct str date);
 
 /* Returns the registered reason phrase of a status, such as "Not Found", or an empty view. */

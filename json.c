@@ -23,9 +23,9 @@
 
 /* ---- UTF-8 and escapes ---- */
 
-/* Decodes the UTF-8 sequence at `at`, where there is at least one byte. Returns its length and
- * stores the code point in `*code`, or returns 0 if it is invalid (RFC 3629): cut short, longer
- * than needed, a surrogate, or above U+10FFFF. */
+/* Decodes the UTF-8 sequence at `at`, which is before `end`. Returns its length and stores the code
+ * point in `*code`, or returns 0 if the sequence is invalid (RFC 3629): cut short, longer than
+ * needed, a surrogate, or above U+10FFFF. */
 static size_t decode_utf8(const char *at, const char *end, long *code) {
     static const long min[] = {0, 0, 0x80, 0x800, 0x10000}; /* the least code point by length */
     unsigned char first = (unsigned char)at[0];
@@ -184,7 +184,7 @@ static bool is_scalar(enum json_type type) {
            type == JSON_NULL;
 }
 
-/* Skips the rest of a value whose first token was `type`. Returns whether the value is valid.
+/* Skips the rest of a value after its first token, `type`. Returns whether the value is valid.
  * `depth` is the number of containers around it.
  *
  *     value  = "{" [ member *( "," member ) ] "}"

@@ -33,7 +33,7 @@ struct json_reader {
 /* A member that json_find_members looks for. */
 struct json_member {
     struct str name;     /* in: not escaped, at most JSON_MAX_NAME bytes */
-    enum json_type type; /* out: of the value; JSON_INVALID if there is no such member */
+    enum json_type type; /* out: of the value; JSON_INVALID if the member is missing */
     struct str value;    /* out: the value as written; a string without its quotes, a container
                             only its first byte */
 };

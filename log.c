@@ -103,7 +103,7 @@ static struct str timestamp(struct log *log) {
     struct tm tm;
     if (now != log->second) {
         log->second = now;
-        if (now < CLOCK_NOT_SET_BEFORE || !localtime_r(&now, &tm) ||
+        if (now < EARLIEST_CLOCK_TIME || !localtime_r(&now, &tm) ||
             strftime(log->timestamp, sizeof log->timestamp, "%d/%b/%Y %H:%M:%S", &tm) == 0)
             strcpy(log->timestamp, "-"); /* it is not known */
     }

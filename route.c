@@ -8,7 +8,7 @@
  *
  * Handlers are found by method and path. The rest follows from the table:
  *
- *     HEAD      is handled like GET; the server sends only the head of the response
+ *     HEAD      is handled like GET, with the field Allow; only the head of the response is sent
  *     OPTIONS   200, with the methods of the path in the field Allow
  *     405       the path exists, but not with this method; with the field Allow
  *     404       the path does not exist

@@ -19,14 +19,16 @@
  * iterations look only at connections that were active in the last 50 ms. All are looked at
  * every 8 ms, or a little later if there are thousands of them, and whenever none is active.
  *
- * Eviction. If all connections or all buffers are in use, one connection is closed: the one with
- * the least to lose. If the client that needs the place or the buffer holds more than 1/16 of
- * all of that kind, one of its own connections is closed. If not, a majority vote names another
- * client, and if that one holds more than 1/16, one of its connections is closed.
+ * Eviction. If all connections or all buffers are in use, one connection is closed, and the
+ * first rule that applies says whose:
+ *     1. the client that needs the place or the buffer, if it holds more than 1/16 of them;
+ *     2. the winner of a majority vote, if that client holds more than 1/16 of them;
+ *     3. any client.
+ * Of their connections it is the one with the least to lose.
  *
  * This file must not know users or sessions, and must not own state of the whole process, such as
  * signal handlers. It waits only in poll: never for a client, and never for the reader of the log.
- * */
+ */
 #define _POSIX_C_SOURCE 200809L
 #include "server.h"
 #include "clock.h"
@@ -48,9 +50,9 @@
 #define RETRY_TIME       (SERVER_SECOND / 10) /* until accept or a blocked log is tried again */
 
 #define FULL_POLL_INTERVAL     (8 * NS_PER_MS) /* between full polls while a connection is active */
-#define FULL_POLL_PER_INACTIVE 4000 /* plus this many ns for each connection that is not */
-#define STOPPING_POLL_MS       10   /* how often connections are looked at during a shutdown */
-#define POLL_RETRY_MS          10   /* after poll itself has failed */
+#define FULL_POLL_PER_INACTIVE 4000            /* plus this many ns for each inactive connection */
+#define STOPPING_POLL_MS       10 /* how often connections are looked at during a shutdown */
+#define POLL_RETRY_MS          10 /* after poll itself has failed */
 
 #define MAX_READ    4096 /* bytes read in one event */
 #define MAX_ACCEPTS 64   /* connections accepted in one iteration */
@@ -95,7 +97,7 @@ struct buffer {
 
 struct connection {
     int64_t since;             /* the time of the last change of state or the last response */
-    struct buffer *buffer;     /* NULL if there is no unparsed input and no unsent output */
+    struct buffer *buffer;     /* NULL if no input is unparsed and no output is unsent */
     bool close_after_response; /* no further request is read */
     bool lingering;            /* our side of the connection is shut down */
     bool continue_sent;        /* a 100 (Continue) was sent; reset when the response is made */
@@ -120,7 +122,8 @@ struct connection {
  *           close, an eviction or an accept.
  *   Rule 2. Loops that may close a connection go from high to low. Closing one moves entries only
  *           to lower indexes, so no entry is missed. An entry may be reached twice, but then its
- *           revents is 0. An event closes at most one connection.
+ *           revents is 0. An event closes at most one connection, so the loop stays
+ *           below nfds.
  *   Rule 3. revents is cleared before an event is handled.
  *   Rule 4. Between two events at least one buffer is free. */
 enum { LISTENER, STOP_PIPE, FIRST };
@@ -161,7 +164,7 @@ static void update_clock(struct server *server) {
         server->now += NS_PER_MS;
     if (second == server->date_second) return;
     server->date_second = second;
-    if (second < CLOCK_NOT_SET_BEFORE || !gmtime_r(&second, &tm) ||
+    if (second < EARLIEST_CLOCK_TIME || !gmtime_r(&second, &tm) ||
         strftime(server->date, sizeof server->date, "%a, %d %b %Y %H:%M:%S GMT", &tm) == 0)
         server->date[0] = '\0';
 }
@@ -256,7 +259,8 @@ static bool is_busy(const struct server *server, const struct connection *c) {
     return c->buffer || (!c->lingering && is_active(server, c));
 }
 
-/* A client that holds only one never exceeds its share, however small the table is. */
+/* Returns whether a client holds more than 1/16 of the places or buffers. One that holds only one
+ * never does, however small the table is. */
 static bool exceeds_share(const struct server *server, const struct peer *peer,
                           enum resource wanted) {
     size_t held = 0, total = wanted == BUFFER ? server->buffer_count : server->max_nfds - FIRST;
@@ -268,10 +272,10 @@ static bool exceeds_share(const struct server *server, const struct peer *peer,
 }
 
 /* Returns a client that exceeds its share, or NULL: `asking`, or else the winner of a majority vote
- * (Boyer and Moore). A client that holds the majority wins; if there is none, any may win. */
+ * (Boyer and Moore). A client that holds the majority wins. Without a majority any may win. */
 static const struct peer *client_over_share(const struct server *server, const struct peer *asking,
                                             enum resource wanted) {
-    const struct peer *holder = NULL; /* at least one connection holds the resource */
+    const struct peer *holder = NULL;
     size_t votes = 0;
     if (asking && exceeds_share(server, asking, wanted)) return asking;
     for (size_t i = FIRST; i < server->nfds; i++) {
@@ -280,11 +284,13 @@ static const struct peer *client_over_share(const struct server *server, const s
         if (votes == 0) holder = &c->peer;
         votes = c->peer.network == holder->network ? votes + 1 : votes - 1;
     }
+    /* `holder` is not NULL, because at least one connection holds what is wanted. */
     return exceeds_share(server, holder, wanted) ? holder : NULL;
 }
 
-/* Returns the connection to evict, or 0 if there is none: one of `client`, if it is not NULL. One
- * that is not busy is preferred; among equals, the one whose deadline is nearest. */
+/* Returns the index of the connection to evict, or 0 if no connection qualifies. If `client` is
+ * not NULL, only its connections qualify. A connection that is not busy is preferred. Among equals
+ * it is the one with the nearest deadline. */
 static size_t find_victim(const struct server *server, const struct peer *client,
                           enum resource wanted) {
     size_t victim = 0;
@@ -320,7 +326,7 @@ static void finish_response(struct server *server, struct connection *c, struct 
 }
 
 /* Replaces a response that cannot be sent. */
-static void check_response(struct http_response *res) {
+static void make_sendable(struct http_response *res) {
     const char *error = NULL;
     if (res->body.truncated) error = "The response is too large";
     if (res->status < 200 || res->status > 599) error = "The handler returned an invalid status";
@@ -342,7 +348,7 @@ static void handle_request(struct server *server, struct connection *c) {
         res->status = route_error(res, 421, "This server does not serve https URIs");
     else
         res->status = route_request(server->routes, req, res);
-    check_response(res);
+    make_sendable(res);
     finish_response(server, c, req->request_line);
 }
 
@@ -360,7 +366,8 @@ static void reject_request(struct server *server, struct connection *c, struct s
     finish_response(server, c, line);
 }
 
-/* Handles all complete requests whose responses fit the output. Returns whether there is any. */
+/* Handles complete requests while their responses fit the output buffer. Returns whether the buffer
+ * holds output to send. */
 static bool process_input(struct server *server, struct connection *c) {
     struct text *in = &c->buffer->in, *out = &c->buffer->out;
     size_t used = 0;
@@ -564,7 +571,7 @@ static void run_once(struct server *server) {
  * stops listening. */
 static void begin_shutdown(struct server *server) {
     server->shutdown_deadline = server->now + SHUTDOWN_TIMEOUT;
-    for (size_t i = FIRST; i < server->max_nfds; i++) {
+    for (size_t left = server->max_nfds - FIRST; left > 0; left--) {
         size_t victim = server->nfds == server->max_nfds ? find_victim(server, NULL, PLACE) : 0;
         if (victim > 0 && is_busy(server, &server->connections[victim])) break;
         if (!accept_connection(server)) break;
@@ -593,8 +600,8 @@ void server_stop(struct server *server) {
 
 /* ---- Create and destroy ---- */
 
-/* One buffer for 1/16 of the connections, but not fewer than MIN_BUFFERS and not more than there
- * are connections; and one for the next event. */
+/* Buffers for 1/16 of the connections, but not fewer than MIN_BUFFERS and not more than there are
+ * connections; and one for the next event. */
 static size_t pool_size(size_t max_connections) {
     size_t size = max_connections / 16;
     if (size < MIN_BUFFERS) size = MIN_BUFFERS;

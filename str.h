@@ -45,7 +45,7 @@ static inline struct str str_from(struct str s, size_t n) {
 bool str_equal(struct str a, struct str b);
 
 /* Removes the part before the first `separator` from `*s` and returns it. The separator is removed
- * too. If there is none, the part is all of `*s`, and `*s` becomes empty:
+ * too. If there is none, the part is all of `*s`, so it is as long, and `*s` becomes empty:
  *
  *     struct str value = pair, name = str_split(&value, '=');      splits `pair` in two
  */

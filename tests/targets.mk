@@ -28,7 +28,7 @@ boards:
 # portable: other compilers, standards and C libraries, lwIP, and nothing but POSIX names
 portable:
 	CC='$(CC)' sh tests/cross/portable.sh
-# boot: emulated Arm and MIPS boards on which the server is the only program; KERNEL=build, BOOT=-m
+# boot: emulated Arm boards on which the server is the only program; KERNEL=build, BOOT=-m
 boot:
 	KERNEL='$(KERNEL)' sh tests/cross/boot/boot.sh $(BOOT)
 # memory: the memory of a small board's build

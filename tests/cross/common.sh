@@ -4,24 +4,7 @@
 modules='app server listen log route http json db sha1 str'
 sources='app.c server.c listen.c log.c route.c http.c json.c db.c sha1.c str.c'
 strict='-pedantic -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wformat=2 -Wvla -Werror'
-passed=0 failed=0
-
-# check SENTENCE COMMAND...: the sentence is true if the command succeeds.
-check() {
-    sentence=$1
-    shift
-    if "$@"; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAIL $sentence"
-    fi
-}
-
-report() {
-    echo "$passed passed, $failed failed"
-    [ "$failed" -eq 0 ]
-}
+. tests/check.sh
 
 is_installed() { command -v "$1" >/dev/null 2>&1; }
 

@@ -56,7 +56,7 @@ static void begin(size_t max_connections) {
         {"GET", "/", empty_page},        {"POST", "/", empty_page},
         {"GET", "/large", large_page},   {"GET", "/status", page_with_status},
         {"GET", "/secret", secret_page}, {NULL, NULL, NULL}};
-    wall_clock = CLOCK_NOT_SET_BEFORE;
+    wall_clock = EARLIEST_CLOCK_TIME;
     network = 0;
     open_server(routes, max_connections);
 }
@@ -779,8 +779,8 @@ static void test_events(void) {
             {-2, NULL},
             {-1, NULL}, /* what time returns if it fails */
             {0, NULL},
-            {CLOCK_NOT_SET_BEFORE - 1, NULL},
-            {CLOCK_NOT_SET_BEFORE, "\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\n"},
+            {EARLIEST_CLOCK_TIME - 1, NULL},
+            {EARLIEST_CLOCK_TIME, "\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\n"},
             {INT64_C(4294967296), "\r\nDate: Sun, 07 Feb 2106 06:28:16 GMT\r\n"},
             {INT64_C(1) << 42, NULL},
             {INT64_C(1) << 60, NULL}, /* gmtime_r fails */

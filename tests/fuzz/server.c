@@ -85,7 +85,7 @@ static struct {
 static void check_close(size_t client);
 
 static void open_example(void) {
-    static const struct db_options options = {.max_users = 1, .max_sessions = 64, .echo = echo};
+    static const struct db_options options = {.max_users = 1, .max_sessions = 64, .echo = log_sql};
     wall_clock = 784111777;
     open_server(routes, CONNECTIONS);
     poll_waits = false;

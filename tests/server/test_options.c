@@ -228,12 +228,15 @@ static void test_failed_start(void) {
         check_refused((struct setup){.options = "-a /no/such/folder/s"}, 1,
                       "cannot listen on /no/such/folder/s: No such file");
     }
-    TEST("if too few files may be open for -c, one line says how many connections there are") {
-        struct child child = start_as((struct setup){.options = LOOPBACK, .max_fds = 40});
-        CHECK_INT(ask_once(&child, LOGIN), 200);
-        CHECK_INT(stop(&child, SIGTERM), 0);
-        CHECK(strstr(child.stderr_text, "server: at most 24 connections, because only 40 files may "
-                                        "be open\n") == child.stderr_text);
+    if (!getenv("VALGRIND")) { /* it sets descriptors aside */
+        TEST("if too few files may be open for -c, one line says how many connections there are") {
+            struct child child = start_as((struct setup){.options = LOOPBACK, .max_fds = 40});
+            CHECK_INT(ask_once(&child, LOGIN), 200);
+            CHECK_INT(stop(&child, SIGTERM), 0);
+            CHECK(strstr(child.stderr_text,
+                         "server: at most 24 connections, because only 40 files may "
+                         "be open\n") == child.stderr_text);
+        }
     }
     TEST("a users file that does not exist ends with status 1 and one line with its name and the "
          "cause") {

@@ -2,7 +2,7 @@
 # Checks the sources with three static analyzers: gcc's and clang-tidy, one module at a time, and
 # cppcheck, all modules together. Needs all three; the last line is `N passed, N failed`. A check that
 # is turned off stands here with its reason. An exception for a single line stands above that line.
-cd "$(dirname "$0")/.." || exit 1
+cd "$(dirname "$0")/../.." || exit 1
 passed=0 failed=0
 sources='app.c server.c listen.c log.c route.c http.c json.c db.c sha1.c str.c'
 

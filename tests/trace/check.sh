@@ -2,20 +2,9 @@
 # check.sh - tests trace.sh: each request of the walk has its tree, and the tree shows the way through the
 # files. The last line is `N passed, N failed`.
 cd "$(dirname "$0")/../.." || exit 1
-passed=0 failed=0
+. tests/check.sh
 trace=$(sh tests/trace/trace.sh) || echo "trace.sh failed: $trace"
 work=build/trace
-
-check() {
-    sentence=$1
-    shift
-    if "$@"; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAIL $sentence"
-    fi
-}
 
 # part TITLE: prints the lines below the title. Of two parts with one title it prints both.
 part() {
@@ -75,5 +64,4 @@ check 'A client is accepted' goes_through 'A client connects' listen.c:listen_ac
 check 'No tree is longer than 45 lines' is_short
 check 'With -i 2 there are more lines' shows_more -i 2
 check 'With -a there are more lines' shows_more -a
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+report

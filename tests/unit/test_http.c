@@ -62,6 +62,8 @@ static const struct accepted {
      "3986 3.2.2: an IPv6 address"},
     {STR_INIT(LINE "Host: [fe80::1%eth0]:80\r\n\r\n"), "GET / [fe80::1%eth0]:80 1.1 keep",
      "Python and Node send the zone, although 3986 has none"},
+    {STR_INIT(LINE "Host: [::1%1]\r\n\r\n"), "GET / [::1%1] 1.1 keep", "a zone of one digit"},
+    {STR_INIT(LINE "Host: [v1.x]\r\n\r\n"), "GET / [v1.x] 1.1 keep", "3986 3.2.2"},
     {STR_INIT(LINE "Host: [V1f.x:$]\r\n\r\n"), "GET / [V1f.x:$] 1.1 keep",
      "3986 3.2.2: an address of a later version"},
 
@@ -202,6 +204,7 @@ static const struct refused {
      "3986 3.2.2: longer than any address"},
     {STR_INIT(LINE "Host: [::1%]\r\n"), 400, "an empty zone"},
     {STR_INIT(LINE "Host: [::1%e/]\r\n"), 400, "a zone is unreserved characters"},
+    {STR_INIT(LINE "Host: [::1%e!]\r\n"), 400, "a zone is unreserved characters"},
     {STR_INIT(LINE "Host: [%eth0]\r\n"), 400, "a zone without an address"},
     {STR_INIT(LINE "Host: [v.x]\r\n"), 400, "3986 3.2.2: a version"},
     {STR_INIT(LINE "Host: [vg.x]\r\n"), 400, "3986 3.2.2: not a hexadecimal digit"},

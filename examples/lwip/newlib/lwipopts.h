@@ -3,6 +3,7 @@
 #define LWIP_COMPAT_SOCKETS         0 /* names.h does it */
 #define LWIP_SOCKET_SELECT          0
 #define LWIP_SOCKET_POLL            1
+#define LWIP_IPV6                   1 /* for inet_pton */
 #define LWIP_TCP                    1
 #define LWIP_UDP                    1
 #define LWIP_HAVE_LOOPIF            1 /* for the stop pipe */

@@ -71,11 +71,12 @@ random_device() { member dev/urandom 20666 /dev/null 1 9; }
 
 end_of_archive() { member 'TRAILER!!!' 0 /dev/null 0 0; }
 
-# The modules, numbered in the order of loading.
-modules_of_kernel() { # MODULE...
+# The driver of the network card, numbered in the order of loading. What the kernel has built in is left
+# out.
+modules_of_kernel() {
     member modules 40755 /dev/null 0 0
     number=0
-    for module; do
+    for module in failover net_failover virtio_ring virtio virtio_mmio virtio_net; do
         file=$(find "$root/lib/modules" -name "$module.ko")
         [ -n "$file" ] || continue
         number=$((number + 1))
@@ -85,7 +86,7 @@ modules_of_kernel() { # MODULE...
 
 # alone: the server is the first program, and there is nothing else but the device.
 # bare: not even that. small.cpio: for a kernel that contains it.
-make_archives() { # MODULE...
+make_archives() {
     inode=0
     { member init 100755 "$work/server" 0 0 && end_of_archive; } >"$work/bare"
     { member init 100755 "$work/server" 0 0 && random_device && end_of_archive; } >"$work/alone"
@@ -99,15 +100,15 @@ make_archives() { # MODULE...
         member init 100755 "$work/init" 0 0
         member server 100755 "$work/server" 0 0
         random_device
-        modules_of_kernel "$@"
+        modules_of_kernel
         end_of_archive
     } >"$work/with-init"
 }
 
-build() { # MODULE...
+build() {
     compile server -DHTTP_BUFFER_SIZE=2048 $sources || return
     compile init tests/cross/boot/init.c || return
-    make_archives "$@"
+    make_archives
 }
 
 # ---- Booting ----
@@ -122,9 +123,9 @@ power_on() { # ARGUMENTS-OF-THE-FIRST-PROGRAM IMAGE [-initrd ARCHIVE]
     : >"$work/console"
     exec 3<>"$work/console.in" 4<>"$work/monitor.in" 5<>"$work/monitor.out"
     started=$(now)
-    $emulator -M "$machine" -m "$ram" -display none -vga none -no-reboot \
-        -append "console=$console quiet panic=-1 ip=10.0.2.15:::255.255.255.0 -- $arguments" \
-        -netdev user,id=net,hostfwd=tcp:127.0.0.1:0-:80 -device "$card,netdev=net" \
+    $emulator -M virt -cpu "$processor" -m "$ram" -display none -no-reboot \
+        -append "console=ttyAMA0 quiet panic=-1 ip=10.0.2.15:::255.255.255.0 -- $arguments" \
+        -netdev user,id=net,hostfwd=tcp:127.0.0.1:0-:80 -device virtio-net-device,netdev=net \
         -serial stdio -monitor "pipe:$work/monitor" -kernel "$@" \
         <&3 >"$work/console" 2>"$work/errors" &
     qemu=$!
@@ -280,15 +281,14 @@ boot_small() {
     power_off
 }
 
-test_board() { # NAME ARCHITECTURE COMPILER EMULATOR MACHINE CONSOLE CARD RAM KERNEL MODULE...
-    name=$1 architecture=$2 compiler=$3 emulator=$4 machine=$5 console=$6 card=$7 ram=$8 kernel=$9
-    shift 9
+test_board() { # NAME ARCHITECTURE COMPILER EMULATOR PROCESSOR RAM KERNEL
+    name=$1 architecture=$2 compiler=$3 emulator=$4 processor=$5 ram=$6 kernel=$7
     work=$top/$name root=$top/$architecture/root
     for tool in "$compiler" "$emulator"; do
         is_installed "$tool" || { echo "$name: skipped, because $tool is not installed"; return; }
     done
     mkdir -p "$work"
-    if ! fetch || ! build "$@"; then
+    if ! fetch || ! build; then
         check "$name: the kernel is fetched and the server is built" false
         return
     fi

@@ -4,7 +4,7 @@
 #     sh tests/cross/boot/kernel.sh FOLDER ARCHIVE
 #
 # The sources are Debian's package linux-source, unpacked below FOLDER; kernel.config lists what the
-# kernel has. The result is FOLDER/zImage. It takes five minutes on two cores, and 2 GB.
+# kernel has. The result is FOLDER/zImage. It takes four minutes on two cores, and 2 GB.
 folder=$1 archive=$2
 export ARCH=arm CROSS_COMPILE=arm-linux-gnueabihf-
 
