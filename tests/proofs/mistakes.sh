@@ -12,8 +12,8 @@ while IFS='|' read -r file functions edit; do
     sed "$edit" "$file" >"$copy/$file"
     if cmp -s "$file" "$copy/$file"; then
         result='changes nothing'
-    elif [ "$functions" = states ]; then
-        result=$(sh tests/proofs/states.sh "${file%.c}" $copy 2>&1 | grep '^FAIL:')
+    elif [ "$functions" = program ]; then
+        result=$(sh tests/proofs/programs.sh "${file%.c}" $copy 2>&1 | grep '^FAIL:')
     else
         result=$(python3 tests/proofs/prove.py --sources $copy --build $copy/proofs --functions "$functions" \
             "$file" 2>&1 | grep -m 1 '  OPEN:')
