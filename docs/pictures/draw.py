@@ -35,7 +35,7 @@ def request():
                       'and back to the socket')
     boxes = [
         ('struct text in', '"GET /home HTTP/1.1\\r\\nHost: ..."'),
-        ('struct http_request', 'method, path, fields, body: views into `in`'),
+        ('struct http_request', 'method, path, fields, body: views into the input'),
         ('struct route', '{"GET", "/home", handle_home}'),
         ('struct http_response', 'status, extra_fields, body'),
         ('struct text out', '"HTTP/1.1 200 OK\\r\\nDate: ..."'),
@@ -63,7 +63,7 @@ def request():
         ('json_unescape', 'json.c', 'struct text: password'),
         ('db_authenticate', 'db.c, sha1.c', 'struct user'),
         ('db_add_session', 'db.c, sha1.c', 'struct session'),
-        ('http_add_field', 'http.c', 'the field Set-Cookie'),
+        ('http_add_field', 'http.c', 'Set-Cookie and body'),
     ])
     return picture
 
@@ -84,7 +84,8 @@ def connection():
     picture.arrow([(490, 124), (260, 124)])
     picture.text(375, 142, 'all requests are handled', 'small', 'middle')
     picture.arrow([(260, 240), (490, 240)])
-    picture.text(375, 232, 'the socket is full', 'small', 'middle')
+    picture.text(375, 217, 'a request is handled,', 'small', 'middle')
+    picture.text(375, 232, 'but the socket is full', 'small', 'middle')
     picture.arrow([(490, 264), (260, 264)])
     picture.text(375, 282, 'all is sent, no input is left', 'small', 'middle')
     picture.arrow([(534, 140), (534, 224)])
@@ -98,13 +99,17 @@ def connection():
         for i, line in enumerate(lines):
             picture.text(x + step + 8, y + 4 + 16 * i, line, 'small t-red')
 
-    ends(610, 100, ['10 s: 408, closed'])
+    ends(610, 100, ['10 s: 408, see below'])
     ends(610, 124, ['EOF: closed, logged'])
     ends(610, 240, ['10 s: closed, logged'])
     ends(610, 264, ['error: closed, logged'])
     picture.arrow([(150, 182), (116, 182)], 'red')
     picture.text(108, 178, '15 s or EOF:', 'small t-red', 'end')
     picture.text(108, 194, 'closed', 'small t-red', 'end')
+
+    picture.arrow([(150, 224), (120, 224), (120, 256), (150, 256)])
+    for i, line in enumerate(('a request that', 'came whole is', 'handled, and its', 'response sent')):
+        picture.text(112, 228 + 15 * i, line, 'small', 'end')
 
     picture.line([(30, 312), (770, 312)], 'line dash')
     picture.text(30, 338, 'When the last response is sent (close_after_response):', 'small')
@@ -161,14 +166,14 @@ def arrays():
         buffer(picture, 109 + 62 * i, kind)
     picture.arrow([(530, 124), (620, 124)])
     picture.text(245, 336, 'green: active, or accepted since the last full poll', 'small dim')
-    picture.text(245, 354, 'blue: idle for longer than 50 ms, or slow', 'small dim')
+    picture.text(245, 354, 'blue: inactive', 'small dim')
     picture.text(245, 372, 'dashed: not in use', 'small dim')
     for i in range(2):
         y = 308 + 34 * i
         picture.rect(620, y, 160, 28, 'none')
         picture.text(700, y + 18, f'free_buffers[{i}]', 'code', 'middle')
-    picture.arrow([(620, 322), (596, 322), (596, 186), (620, 186)])
-    picture.arrow([(620, 356), (580, 356), (580, 248), (620, 248)])
+    picture.arrow([(620, 322), (596, 322), (596, 248), (620, 248)])
+    picture.arrow([(620, 356), (580, 356), (580, 186), (620, 186)])
     return picture
 
 
@@ -207,8 +212,9 @@ def loop():
     x, seen = left + per_ms * 18, left + per_ms * 24.5
     picture.arrow([(x, 82), (x, 134)], 'red')
     picture.arrow([(x, 100), (seen, 100), (seen, 116)], 'red')
+    picture.text((x + seen) / 2, 114, 'waits', 'small t-red', 'middle')
     picture.text(x - 8, 62, 'a request on an inactive connection: seen by the next', 'small t-red')
-    picture.text(x - 8, 77, 'full poll, about 8 ms later at most', 'small t-red')
+    picture.text(x - 8, 77, 'full poll, at most 8 ms later (48 ms with 10,000 connections)', 'small t-red')
 
     picture.text(left, 226, 'At rest: no connection was active for 50 ms', 'bold')
     picture.line([(left, 310), (780, 310)])
@@ -223,15 +229,15 @@ def loop():
     picture.arrow([(x, 252), (x, 274)], 'red')
     picture.text(x + 8, 262, 'a request on any connection: seen at once', 'small t-red')
     picture.arrow([(x + 6, 296), (left + 45 * 15 - 4, 296)])
-    picture.text(x + 24, 288, 'then active polls for 50 ms, and it waits again', 'small')
-    picture.text(780, 352, 'the idle timeout of the first connection', 'small dim', 'end')
+    picture.text(x + 24, 288, 'polls as under load for 50 ms, then waits again', 'small')
+    picture.text(780, 352, 'a deadline: a connection has been idle for 15 s', 'small dim', 'end')
     return picture
 
 
 # ---- tables.svg: users and user_sessions ----
 
 def cells(picture, y, name, note, texts, kinds=None):
-    """An array: eight cells, the first at x = 200."""
+    """An array of cells, the first at x = 200."""
     picture.text(16, y + 13, name, 'code bold')
     picture.text(16, y + 29, note, 'small dim')
     for i, text in enumerate(texts):
@@ -253,8 +259,8 @@ def both_ways(picture, x0, x1, y):
 def tables():
     picture = Picture(800, 500, 'The tables of db.c: the users in a list, the sessions of each user in a circular '
                       'list by age, a hash index for each table, and the array of all session rows')
-    cells(picture, 16, 'user_buckets', 'hash of the name', ['NULL', '', 'NULL', 'NULL', 'NULL', '', 'NULL', 'NULL'])
-    cells(picture, 340, 'session_buckets', 'digits of the token', ['NULL', '', 'NULL', '', *['NULL'] * 4])
+    cells(picture, 16, 'user_buckets', 'hash of the name', ['', ''])
+    cells(picture, 340, 'session_buckets', 'digits of the token', ['NULL', '', *['NULL'] * 4, '', 'NULL'])
     picture.text(16, 137, 'users_head', 'code bold')
     picture.text(16, 153, 'in order of insertion', 'small dim')
     picture.arrow([(160, 133), (220, 133)])
@@ -264,8 +270,8 @@ def tables():
     picture.box(510, 108, 130, 50, ['struct user', 'bar'], 'green')
     picture.arrow([(640, 133), (700, 133)])
     picture.text(708, 137, 'NULL', 'code dim')
-    point(picture, 302, 31, (302, 108))
-    point(picture, 574, 31, (574, 108))
+    point(picture, 234, 31, (234, 108))
+    point(picture, 302, 31, (302, 80), (574, 80), (574, 108))
 
     # The sessions of foo.
     for x, token, age in ((200, '3f2a...', 'the oldest'), (390, 'c81d...', ''), (580, 'c8f0...', 'the newest')):
@@ -281,9 +287,9 @@ def tables():
     picture.arrow([(318, 158), (318, 196), (596, 196), (596, 236)])
     picture.text(457, 177, 'the list ends where it begins', 'small dim', 'middle')
     point(picture, 302, 355, (302, 286))
-    point(picture, 438, 355, (438, 286))
-    picture.arrow([(490, 286), (490, 310), (650, 310), (650, 286)], 'blue')
-    picture.text(570, 326, 'hash_next: in the same bucket', 'small t-blue', 'middle')
+    point(picture, 642, 355, (642, 286))
+    picture.arrow([(610, 286), (610, 310), (460, 310), (460, 286)], 'blue')
+    picture.text(535, 326, 'hash_next: in the same bucket', 'small t-blue', 'middle')
 
     cells(picture, 420, 'session_rows', 'allocated at the start',
           ['3f2a', 'free', 'c81d', 'c8f0', 'new', 'new', 'new', 'new'],
