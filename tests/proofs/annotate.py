@@ -9,7 +9,8 @@ section begins with a line that says where its text goes:
     === NAME loop 2             before the second loop of NAME, counted as one reads
     === NAME before TEXT        before the statement of NAME that begins with TEXT, which occurs once
     === replace TEXT            in the place of TEXT, which occurs once in the file: C, not a contract
-    === unproved                 lists functions that are not proved
+    === short NAME              stands for each line `$NAME` of the file
+    === unproved                lists functions that are not proved
 
 Everything fails loudly: a section whose place does not exist, a function or a loop without a section.
 Each function gets `terminates \\true`, so its termination has to be proved too.
@@ -36,7 +37,9 @@ def parse_sections(path):
             if place in sections:
                 sys.exit(f"{path.name}: two sections '{place}'")
             sections[place] = text.strip()
-    return sections
+    shorts = {"$" + place[6:]: text for place, text in sections.items() if place.startswith("short ")}
+    return {place: re.sub(r"^\$\w+$", lambda m: shorts[m[0]], text, flags=re.M)
+            for place, text in sections.items() if not place.startswith("short ")}
 
 
 def functions_of(code):

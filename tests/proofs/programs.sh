@@ -9,7 +9,7 @@ names=${1:-db server sha1} sources=${2:-.} passed=0 failed=0 build=build/proofs/
 rm -rf $build && mkdir -p $build/tests/proofs $build/tests/fault
 
 # In a copy, so that "../../server.c" means the one there.
-cp "$sources"/*.[ch] $build && cp tests/proofs/*.c tests/proofs/*.cc $build/tests/proofs &&
+cp "$sources"/*.[ch] $build && cp tests/proofs/*.c* tests/proofs/*.h $build/tests/proofs &&
     cp tests/fault/invariants.h $build/tests/fault && cd $build || exit 1
 
 compile() {

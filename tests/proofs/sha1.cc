@@ -24,10 +24,14 @@
 struct Node {
     char op; /* = a constant, ? an unknown, or the operator; 8 takes the low byte */
     uint32_t a, b;
-    bool operator==(const Node &other) const { return op == other.op && a == other.a && b == other.b; }
+    bool operator==(const Node &other) const {
+        return op == other.op && a == other.a && b == other.b;
+    }
 };
 struct Hash {
-    size_t operator()(const Node &n) const { return ((n.op * 31ull + n.a) * 0x9e3779b97f4a7c15 ^ n.b) * 0x100000001b3; }
+    size_t operator()(const Node &n) const {
+        return ((n.op * 31ull + n.a) * 0x9e3779b97f4a7c15 ^ n.b) * 0x100000001b3;
+    }
 };
 
 static std::vector<Node> nodes;
@@ -55,7 +59,8 @@ static uint32_t node(char op, uint32_t a, uint32_t b = 0) {
 
 /* `b` is the number of a node or, for a shift, a number of bits. */
 static uint32_t apply(char op, uint32_t a, uint32_t b = 0) {
-    bool has_node = strchr("+&^|", op), folds = nodes[a].op == '=' && (!has_node || nodes[b].op == '=');
+    bool has_node = strchr("+&^|", op),
+         folds = nodes[a].op == '=' && (!has_node || nodes[b].op == '=');
     if (folds) return node('=', compute(op, nodes[a].a, has_node ? nodes[b].a : b));
     return has_node && a > b ? node(op, b, a) : node(op, a, b);
 }
@@ -102,14 +107,17 @@ namespace ours {
 /* ---- The standard ---- */
 
 namespace fips {
-static Word ROTL(int n, Word x) { return (x << n) | (x >> (32 - n)); }             /* 3.2 */
-static Word Ch(Word x, Word y, Word z) { return (x & y) ^ (~x & z); }               /* 4.1.1 */
-static Word Parity(Word x, Word y, Word z) { return x ^ y ^ z; }                    /* 4.1.1 */
-static Word Maj(Word x, Word y, Word z) { return (x & y) ^ (x & z) ^ (y & z); }     /* 4.1.1 */
-static Word f(int t, Word x, Word y, Word z) {                                      /* 4.1.1 */
-    return t <= 19 ? Ch(x, y, z) : t <= 39 ? Parity(x, y, z) : t <= 59 ? Maj(x, y, z) : Parity(x, y, z);
+static Word ROTL(int n, Word x) { return (x << n) | (x >> (32 - n)); }          /* 3.2 */
+static Word Ch(Word x, Word y, Word z) { return (x & y) ^ (~x & z); }           /* 4.1.1 */
+static Word Parity(Word x, Word y, Word z) { return x ^ y ^ z; }                /* 4.1.1 */
+static Word Maj(Word x, Word y, Word z) { return (x & y) ^ (x & z) ^ (y & z); } /* 4.1.1 */
+static Word f(int t, Word x, Word y, Word z) {                                  /* 4.1.1 */
+    return t <= 19   ? Ch(x, y, z)
+           : t <= 39 ? Parity(x, y, z)
+           : t <= 59 ? Maj(x, y, z)
+                     : Parity(x, y, z);
 }
-static Word K(int t) {                                                              /* 4.2.1 */
+static Word K(int t) { /* 4.2.1 */
     return t <= 19 ? 0x5a827999 : t <= 39 ? 0x6ed9eba1 : t <= 59 ? 0x8f1bbcdc : 0xca62c1d6;
 }
 
@@ -134,7 +142,8 @@ static std::vector<Byte> digest(const std::vector<Byte> &M) {
     for (size_t i = 0; i < message.size(); i += 64) {                         /* 6.1.2 */
         Word W[80], a = H[0], b = H[1], c = H[2], d = H[3], e = H[4];
         for (int t = 0; t < 80; t++)
-            W[t] = t <= 15 ? word(&message[i + 4 * (size_t)t]) : ROTL(1, W[t - 3] ^ W[t - 8] ^ W[t - 14] ^ W[t - 16]);
+            W[t] = t <= 15 ? word(&message[i + 4 * (size_t)t])
+                           : ROTL(1, W[t - 3] ^ W[t - 8] ^ W[t - 14] ^ W[t - 16]);
         for (int t = 0; t < 80; t++) {
             Word T = ROTL(5, a) + f(t, b, c, d) + e + K(t) + W[t];
             e = d, d = c, c = ROTL(30, b), b = a, a = T;
@@ -173,7 +182,7 @@ int main() {
         unknown.id = node('?', (uint32_t)len);
         M.push_back(unknown);
     }
-    printf("sha1.c: %u messages, %zu expressions, %u differ\n%d passed, %d failed\n", cases, nodes.size(), failed,
-           failed == 0, failed > 0);
+    printf("sha1.c: %u messages, %zu expressions, %u differ\n%d passed, %d failed\n", cases,
+           nodes.size(), failed, failed == 0, failed > 0);
     return failed > 0;
 }

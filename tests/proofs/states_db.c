@@ -13,7 +13,7 @@
 #include <stdio.h>
 
 enum { USERS = 2, ROWS = 4, BUCKETS = 4, SHARE = ROWS / USERS, SERIALS = ROWS + 1 };
-enum { MAX_STATES = 1 << 16, HASH_SIZE = 1 << 18 };
+enum { MAX_STATES = 1 << 16 };
 
 static unsigned char next_digest[SHA1_SIZE];
 void sha1_init(struct sha1 *sha1) { (void)sha1; }
@@ -45,11 +45,7 @@ struct key {
     signed char by_age[USERS][ROWS + 1], bucket[BUCKETS][ROWS + 1], free[ROWS + 1], first_unused;
 };
 
-static struct snapshot *snapshots;
-static struct key *keys;
-static size_t state_count, transition_count;
-static unsigned visited[HASH_SIZE]; /* number of a state + 1, by the hash of its key */
-static const char *operation = "start";
+#include "walk.h"
 
 static void save(struct snapshot *to) {
     to->db = *db;
@@ -64,15 +60,6 @@ static void restore(const struct snapshot *from) {
     memcpy(db->session_rows, from->rows, sizeof from->rows);
     memcpy(db->session_buckets, from->buckets, sizeof from->buckets);
     for (int i = 0; i < USERS; i++) *users[i] = from->users[i];
-}
-
-static void fail(const char *rule) {
-    printf("FAIL: %s, after: %s (state %zu)\n0 passed, 1 failed\n", rule, operation, state_count);
-    exit(1);
-}
-
-static void check(bool holds, const char *rule) {
-    if (!holds) fail(rule);
 }
 
 static signed char row_number(const struct session *session) {
@@ -142,21 +129,9 @@ static struct key check_state(void) {
     return key;
 }
 
-/* Adds the state to those to be visited, if it is new. */
 static void arrive(void) {
     struct key key = check_state();
-    uint64_t hash = 0;
-    transition_count++;
-    for (size_t i = 0; i < sizeof key; i++)
-        hash = (hash ^ ((const unsigned char *)&key)[i]) * UINT64_C(0x100000001b3);
-    size_t slot = (size_t)(hash ^ hash >> 29) % HASH_SIZE;
-    while (visited[slot] > 0 && memcmp(&keys[visited[slot] - 1], &key, sizeof key) != 0)
-        slot = (slot + 1) % HASH_SIZE;
-    if (visited[slot] > 0) return;
-    check(state_count < MAX_STATES, "the walk has room for all states");
-    visited[slot] = (unsigned)state_count + 1;
-    keys[state_count] = key;
-    save(&snapshots[state_count++]);
+    arrive_at(&key);
 }
 
 /* ---- Operations ---- */
@@ -172,7 +147,7 @@ static void choose_token(int bucket) {
         memcpy(next_digest, digests[serial][bucket], SHA1_SIZE);
         return;
     }
-    fail("there is a token left");
+    check(false, "there is a token left");
 }
 
 static struct str copy_token(const struct session *session, char copy[DB_TOKEN_LEN]) {
@@ -237,8 +212,7 @@ static void miss(const struct snapshot *state) {
           "an unknown token changes nothing");
 }
 
-static void try_all_operations(size_t number) {
-    const struct snapshot *state = &snapshots[number];
+static void try_all_operations(const struct snapshot *state) {
     for (int u = 0; u < USERS; u++)
         for (int b = 0; b < BUCKETS; b++) {
             restore(state);
@@ -282,7 +256,6 @@ int main(void) {
     users[0] = db->users_head;
     users[1] = users[0]->next;
     arrive();
-    for (size_t i = 0; i < state_count; i++) try_all_operations(i);
-    printf("db.c: %zu states, %zu transitions\n1 passed, 0 failed\n", state_count, transition_count);
+    walk("db.c", try_all_operations);
     return 0;
 }

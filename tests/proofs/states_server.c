@@ -45,7 +45,7 @@ static void format(struct text *out, const struct http_response *res, struct str
 #include "../fault/invariants.h"
 
 enum { PLACES = 5, ENTRIES = FIRST + PLACES, BUFFERS = 2, CLIENTS = 2, MAX_LEN = 1 };
-enum { FIRST_FD = 10, FDS = PLACES + 1, MAX_STATES = 1 << 18, HASH_SIZE = 1 << 20, MAX_CHOICES = 64 };
+enum { FIRST_FD = 10, FDS = PLACES + 1, MAX_STATES = 1 << 18, MAX_CHOICES = 64 };
 enum { NOW = 1 }; /* in hours */
 
 static struct server *server;
@@ -90,20 +90,11 @@ struct snapshot {
     bool stopping, fd_open[FDS];
 };
 
-static struct snapshot *snapshots;
-static struct key *keys;
-static size_t state_count, transition_count, visiting;
-static unsigned visited[HASH_SIZE]; /* number of a state + 1, by the hash of its key */
+#include "walk.h"
+
 static bool fd_open[FDS];
-static const char *operation = "start";
 static size_t victim; /* of an eviction */
 static bool has_closed;
-
-static void check(bool holds, const char *rule) {
-    if (holds) return;
-    printf("FAIL: %s, after: %s (state %zu)\n0 passed, 1 failed\n", rule, operation, visiting);
-    exit(1);
-}
 
 static void save(struct snapshot *to) {
     memcpy(to->pollfds, server->pollfds, sizeof to->pollfds);
@@ -180,7 +171,6 @@ static void check_owners(void) {
 
 static void arrive(void) {
     struct key key;
-    uint64_t hash = 0;
     const char *violation = invariant_violation(server);
     check(!violation, violation);
     check_owners();
@@ -190,17 +180,7 @@ static void arrive(void) {
     key.stopping = server->shutdown_deadline > 0;
     for (size_t i = FIRST; i < server->nfds; i++)
         key.entries[i - FIRST] = entry_key(&server->connections[i]);
-    transition_count++;
-    for (size_t i = 0; i < sizeof key; i++)
-        hash = (hash ^ ((const unsigned char *)&key)[i]) * UINT64_C(0x100000001b3);
-    size_t slot = (size_t)(hash ^ hash >> 29) % HASH_SIZE;
-    while (visited[slot] > 0 && memcmp(&keys[visited[slot] - 1], &key, sizeof key) != 0)
-        slot = (slot + 1) % HASH_SIZE;
-    if (visited[slot] > 0) return;
-    check(state_count < MAX_STATES, "the walk has room for all states");
-    visited[slot] = (unsigned)state_count + 1;
-    keys[state_count] = key;
-    save(&snapshots[state_count++]);
+    arrive_at(&key);
 }
 
 /* ---- The system and the other files ---- */
@@ -330,14 +310,12 @@ static void stop_server(void) {
 
 /* An eviction is the last act of an operation. So if nothing is closed, other victims need not be
  * tried. */
-static void try_all_operations(size_t number) {
+static void try_all_operations(const struct snapshot *state) {
     static void (*const operations[])(void) = {event, accept_one, expire, stop_server};
-    visiting = number;
     do {
         has_closed = true;
-        for (victim = FIRST; victim == FIRST || (has_closed && victim < snapshots[number].nfds);
-             victim++) {
-            restore(&snapshots[number]);
+        for (victim = FIRST; victim == FIRST || (has_closed && victim < state->nfds); victim++) {
+            restore(state);
             has_closed = false;
             chosen = 0;
             operations[choose(4)]();
@@ -360,8 +338,6 @@ int main(void) {
         buffers[i]->out = TEXT(buffers[i]->out_storage);
     }
     arrive();
-    for (size_t i = 0; i < state_count; i++) try_all_operations(i);
-    printf("server.c: %zu states, %zu transitions\n1 passed, 0 failed\n", state_count,
-           transition_count);
+    walk("server.c", try_all_operations);
     return 0;
 }
