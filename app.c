@@ -39,17 +39,19 @@
 
 #define VERSION "2.0"
 
-#define RESERVED_FDS 16 /* descriptors for other things than connections */
+#define RESERVED_FDS 16         /* descriptors for other things than connections */
+#define MAX_SECONDS  1000000000 /* of the timeouts of a session */
 
 static struct db *db;
 static struct server *server;
 static struct log access_log;
 static bool behind_tls; /* -S: a proxy decrypts */
 
-/* Prints why something failed. Returns false, so a function can write `return fail(...);`. */
-static bool fail(const char *action, const char *object, const char *cause) {
+/* Prints why the server cannot start, and ends the program. If `cause` is NULL, errno has it. */
+static void fail(const char *action, const char *object, const char *cause) {
+    if (!cause) cause = strerror(errno);
     fprintf(stderr, "server: cannot %s %s: %s\n", action, object, cause);
-    return false;
+    exit(1);
 }
 
 /* ---- The session cookie ---- */
@@ -57,10 +59,10 @@ static bool fail(const char *action, const char *object, const char *cause) {
 /* What logout sets the cookie to, as the Python original does. */
 #define DELETED_COOKIE STR("DELETED")
 
-static void set_session_cookie(struct http_response *res, struct str token, struct str expires) {
+static void set_session_cookie(struct http_response *res, struct str token, const char *expires) {
     http_add_field(res, STR("Set-Cookie"), STR("session_id="), token,
                    STR("; Path=/; HttpOnly; SameSite=Lax"), behind_tls ? STR("; Secure") : STR(""),
-                   expires);
+                   str_of(expires));
 }
 
 /* Returns the user of the request's session, or NULL. */
@@ -92,8 +94,10 @@ static int handle_home(const struct http_request *req, struct http_response *res
 /* Reads the username and the password from the body. Returns NULL, or what is wrong. */
 static const char *parse_credentials(struct str body, struct text *username,
                                      struct text *password) {
-    struct json_member members[] = {{.name = STR("username")}, {.name = STR("password")}};
+    struct json_member members[2];
     struct text *outputs[] = {username, password};
+    members[0].name = STR("username");
+    members[1].name = STR("password");
     if (body.len == 0) return "Please specify username and password";
     enum json_type type = json_find_members(body, members, 2);
     if (type == JSON_INVALID) return "Expected JSON in request body";
@@ -108,20 +112,18 @@ static const char *parse_credentials(struct str body, struct text *username,
     return NULL;
 }
 
-static int too_many_requests(struct http_response *res, unsigned delay_s) {
-    http_add_field(res, STR("Retry-After"), NUMBER(delay_s));
-    return route_error(res, 429, "Too many failed logins, please wait");
-}
-
 static int start_session(struct http_response *res, struct str username, struct str password,
                          int64_t now) {
     unsigned delay_s = db_login_delay(db, username, now);
-    if (delay_s > 0) return too_many_requests(res, delay_s);
+    if (delay_s > 0) {
+        http_add_field(res, STR("Retry-After"), NUMBER(delay_s));
+        return route_error(res, 429, "Too many failed logins, please wait");
+    }
     struct user *user = db_authenticate(db, username, password, now);
     if (!user) return unauthorized(res, "Invalid username or password");
     const struct session *session = db_add_session(db, user, now);
     struct str token = {session->token, DB_TOKEN_LEN};
-    set_session_cookie(res, token, STR(""));
+    set_session_cookie(res, token, "");
     text_put_all(&res->body, STR("{\"message\": \"Logged in\", \"session_id\": \""), token,
                  STR("\"}"));
     return 200;
@@ -145,7 +147,7 @@ static int handle_logout(const struct http_request *req, struct http_response *r
         return 200;
     }
     db_delete_session(db, token);
-    set_session_cookie(res, DELETED_COOKIE, STR("; Expires=Thu, 01 Jan 1970 00:00:00 GMT"));
+    set_session_cookie(res, DELETED_COOKIE, "; Expires=Thu, 01 Jan 1970 00:00:00 GMT");
     text_put(&res->body, STR("{\"message\": \"logged out\"}"));
     return 200;
 }
@@ -182,19 +184,17 @@ static const struct options defaults = {
 };
 
 static const char usage[] =
-    "usage: server [-a ADDRESS] [-p PORT] [-u FILE] [-c CONNECTIONS] [-s SESSIONS]\n"
-    "              [-i SECONDS] [-l SECONDS] [-b FAILURES] [-eSqhV]\n"
-    "  -a  address to listen on: IPv4, IPv6, or the path of a Unix socket (default 0.0.0.0)\n"
-    "  -p  port to listen on, 0 = pick a free one (default 8080)\n"
-    "  -u  users file with lines of name:password, which only its owner may access (default "
-    "foo:foo)\n"
-    "  -c  maximum number of connections (default 1024)\n"
-    "  -s  maximum number of sessions, shared evenly among the users (default 4096)\n"
-    "  -i  idle timeout of a session in seconds, 0 = none (default 1800)\n"
-    "  -l  maximum lifetime of a session in seconds, 0 = none (default 28800)\n"
-    "  -b  failed logins in a row before a username must wait, 0 = unlimited (default 10)\n"
-    "  -e  log the SQL statements that the Python original would run, session ids included\n"
-    "  -S  behind a proxy that decrypts HTTPS: mark the cookie Secure, accept https URIs\n"
+    "usage: server [OPTION [VALUE]]...   (defaults in parentheses)\n"
+    "  -a  address: IPv4, IPv6, or the path of a Unix socket (0.0.0.0)\n"
+    "  -p  port, 0 = pick a free one (8080)\n"
+    "  -u  users file: lines of name:password; only its owner may access it (foo:foo)\n"
+    "  -c  maximum of connections (1024)\n"
+    "  -s  maximum of sessions, shared evenly among the users (4096)\n"
+    "  -i  idle timeout of a session in seconds, 0 = none (1800)\n"
+    "  -l  maximum lifetime of a session in seconds, 0 = none (28800)\n"
+    "  -b  failed logins in a row before a username must wait, 0 = unlimited (10)\n"
+    "  -e  log the SQL of the Python original, session ids included\n"
+    "  -S  behind a proxy that decrypts HTTPS: Secure cookie, https URIs\n"
     "  -q  log no requests\n"
     "  -h  print this help\n"
     "  -V  print the version\n";
@@ -217,11 +217,7 @@ static unsigned parse_number(int option, const char *text, unsigned min, unsigne
     return number;
 }
 
-static int64_t parse_seconds(int option, const char *text) {
-    return parse_number(option, text, 0, 1000000000) * NS_PER_S;
-}
-
-static void log_sql(struct str statement, struct str parameter) {
+static void log_sql(const char *statement, struct str parameter) {
     log_statement(&access_log, statement, parameter);
 }
 
@@ -239,16 +235,20 @@ static void parse_option(struct options *options, int option, const char *value)
     switch (option) {
     case 'a':
         if (!listen_valid_address(value))
-            usage_error('a', "expected an IPv4 or IPv6 address, or a short path with a slash");
+            usage_error(option, "expected an IPv4 or IPv6 address, or a short path with a slash");
         options->address = value;
         break;
-    case 'p': options->port = parse_number('p', value, 0, 65535); break;
+    case 'p': options->port = parse_number(option, value, 0, 65535); break;
     case 'u': options->users_file = value; break;
-    case 'c': options->max_connections = parse_number('c', value, 1, 1000000); break;
-    case 's': options->db.max_sessions = parse_number('s', value, 1, 100000000); break;
-    case 'i': options->db.idle_timeout = parse_seconds('i', value); break;
-    case 'l': options->db.max_lifetime = parse_seconds('l', value); break;
-    case 'b': options->db.max_failures = parse_number('b', value, 0, 1000000); break;
+    case 'c': options->max_connections = parse_number(option, value, 1, 1000000); break;
+    case 's': options->db.max_sessions = parse_number(option, value, 1, 100000000); break;
+    case 'i':
+        options->db.idle_timeout = parse_number(option, value, 0, MAX_SECONDS) * NS_PER_S;
+        break;
+    case 'l':
+        options->db.max_lifetime = parse_number(option, value, 0, MAX_SECONDS) * NS_PER_S;
+        break;
+    case 'b': options->db.max_failures = parse_number(option, value, 0, 1000000); break;
     case 'e': options->db.echo = log_sql; break;
     case 'S': behind_tls = true; break;
     case 'q': options->quiet = true; break;
@@ -271,7 +271,7 @@ static void parse_options(struct options *options, int argc, char **argv) {
 /* ---- The users file: lines of name:password; empty lines and comments (#) are ignored ---- */
 
 /* Reads a file that only its owner may access. Returns NULL, or why it failed. The caller must
- * clear `text` and free text->s in either case. */
+ * clear `text` and free text->s. */
 static const char *read_users_file(int fd, struct text *text) {
     struct stat status;
     if (fstat(fd, &status) < 0) return strerror(errno);
@@ -283,12 +283,6 @@ static const char *read_users_file(int fd, struct text *text) {
     if (n < 0) return strerror(errno);
     text->len = (size_t)n;
     return text->len < text->cap ? "it ended early" : NULL;
-}
-
-/* Some editors begin a UTF-8 file with a byte order mark. */
-static struct str without_bom(struct str text) {
-    bool has_bom = text.len >= 3 && memcmp(text.s, "\xef\xbb\xbf", 3) == 0;
-    return str_from(text, has_bom ? 3 : 0);
 }
 
 /* Removes the next line from `users`. The line is empty if it does not hold a user. */
@@ -323,36 +317,40 @@ static const char *add_user(struct str line) {
 
 /* Counts the users, creates the tables and adds the users. There is at least one session for
  * each user. `path` is for error messages. */
-static bool fill_db(struct db_options *options, const char *path, struct str users) {
+static void fill_db(struct db_options *options, const char *path, struct str users) {
     for (struct str rest = users; rest.len > 0;) options->max_users += next_line(&rest).len > 0;
-    if (options->max_users == 0) return fail("read", path, "there are no users in it");
+    if (options->max_users == 0) fail("read", path, "there are no users in it");
     if (options->max_sessions < options->max_users) options->max_sessions = options->max_users;
     puts("DB: Creating users table in memory...");
     db = db_create(options);
-    if (!db) return fail("create", "the tables", "out of memory");
+    if (!db) fail("create", "the tables", "out of memory");
     puts("DB: Adding users...");
     for (unsigned number = 1; users.len > 0; number++) {
         struct str line = next_line(&users);
         const char *error = line.len > 0 ? add_user(line) : NULL;
         if (!error) continue;
         fprintf(stderr, "server: %s:%u: %s\n", path, number, error);
-        return false;
+        exit(1);
     }
-    return true;
 }
 
-static bool open_db(struct options *options) {
+static void open_db(struct options *options) {
     const char *path = options->users_file;
-    if (!path) return fill_db(&options->db, "the example", STR("foo:foo"));
     struct text users = {NULL, 0, 0, false};
+    if (!path) {
+        fill_db(&options->db, "the example", STR("foo:foo"));
+        return;
+    }
     int fd = open(path, O_RDONLY | O_NONBLOCK); /* opening a FIFO must not block */
     const char *error = fd < 0 ? strerror(errno) : read_users_file(fd, &users);
-    bool success = error ? fail("read", path, error)
-                         : fill_db(&options->db, path, without_bom(text_str(&users)));
+    if (error) fail("read", path, error);
+    /* Some editors begin a UTF-8 file with a byte order mark. */
+    struct str lines = text_str(&users);
+    if (lines.len >= 3 && memcmp(lines.s, "\xef\xbb\xbf", 3) == 0) lines = str_from(lines, 3);
+    fill_db(&options->db, path, lines);
     close(fd);
     text_clear(&users);
     free(users.s);
-    return success;
 }
 
 /* ---- The process: descriptors, random bytes, signals ---- */
@@ -368,17 +366,15 @@ static void open_standard_fds(void) {
 
 /* Fills the secret from the system's random source. A file in its place, as in a chroot, would hold
  * a secret that others know. */
-static bool read_secret(unsigned char secret[DB_SECRET_SIZE]) {
+static void read_secret(unsigned char secret[DB_SECRET_SIZE]) {
     static const char path[] = "/dev/urandom";
     struct stat status;
     int fd = open(path, O_RDONLY);
-    if (fd < 0 || fstat(fd, &status) < 0) return fail("read", path, strerror(errno));
-    if (!S_ISCHR(status.st_mode)) return fail("read", path, "it is not a device");
+    if (fd < 0 || fstat(fd, &status) < 0) fail("read", path, NULL);
+    if (!S_ISCHR(status.st_mode)) fail("read", path, "it is not a device");
     errno = EIO; /* if it ends early */
-    if (read(fd, secret, DB_SECRET_SIZE) != DB_SECRET_SIZE)
-        return fail("read", path, strerror(errno));
+    if (read(fd, secret, DB_SECRET_SIZE) != DB_SECRET_SIZE) fail("read", path, NULL);
     close(fd);
-    return true;
 }
 
 /* Raises the limit on open files so that `max_connections` fit. Returns how many do fit. */
@@ -400,24 +396,24 @@ static void on_stop_signal(int number) {
     server_stop(server);
 }
 
-static bool set_handler(int number, void (*handler)(int)) {
+static void set_handler(int number, void (*handler)(int)) {
     struct sigaction action = {.sa_handler = handler};
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, number);
-    if (sigaction(number, &action, NULL) == 0 && sigprocmask(SIG_UNBLOCK, &set, NULL) == 0)
-        return true;
-    return fail("handle", "signals", strerror(errno));
+    if (sigaction(number, &action, NULL) < 0 || sigprocmask(SIG_UNBLOCK, &set, NULL) < 0)
+        fail("handle", "signals", NULL);
 }
 
 /* SIGINT and SIGTERM stop the server, even if they were ignored or blocked at the start: a shell
  * ignores SIGINT for `server &` in a script. SIGHUP stops it too, unless it was ignored at the
  * start, as under nohup. */
-static bool handle_stop_signals(void (*handler)(int)) {
+static void handle_stop_signals(void) {
     struct sigaction hangup;
-    if (sigaction(SIGHUP, NULL, &hangup) < 0) return fail("handle", "signals", strerror(errno));
-    if (hangup.sa_handler != SIG_IGN && !set_handler(SIGHUP, handler)) return false;
-    return set_handler(SIGINT, handler) && set_handler(SIGTERM, handler);
+    if (sigaction(SIGHUP, NULL, &hangup) < 0) fail("handle", "signals", NULL);
+    if (hangup.sa_handler != SIG_IGN) set_handler(SIGHUP, on_stop_signal);
+    set_handler(SIGINT, on_stop_signal);
+    set_handler(SIGTERM, on_stop_signal);
 }
 
 /* A terminal that was stopped with Ctrl-S must not keep the program from ending. */
@@ -431,32 +427,29 @@ static void print_done(void) {
 int main(int argc, char **argv) {
     struct options options = defaults;
     struct listener listener;
+    sigset_t all_signals;
     open_standard_fds();
     /* A closed pipe must not end the server, nor must a log that has reached its maximum size. */
-    if (!set_handler(SIGPIPE, SIG_IGN) || !set_handler(SIGXFSZ, SIG_IGN)) return 1;
+    set_handler(SIGPIPE, SIG_IGN);
+    set_handler(SIGXFSZ, SIG_IGN);
     parse_options(&options, argc, argv);
     log_open(&access_log, options.quiet);
-    if (!read_secret(options.db.secret) || !open_db(&options)) return 1;
+    read_secret(options.db.secret);
+    open_db(&options);
     options.max_connections = raise_fd_limit(options.max_connections);
-    const char *error = listen_open(&listener, options.address, options.port);
-    if (error) {
-        fail("listen on", listener.name, error);
-        return 1;
-    }
-    listener.behind_tls = behind_tls;
     server = server_create(&listener, routes, &access_log, options.max_connections);
-    bool ready = server ? handle_stop_signals(on_stop_signal)
-                        : fail("create", "the server", strerror(errno));
-    if (!ready) {
-        listen_close(&listener);
-        return 1;
-    }
+    if (!server) fail("create", "the server", NULL);
+    handle_stop_signals();
+    const char *error = listen_open(&listener, options.address, options.port);
+    if (error) fail("listen on", listener.name, error);
+    listener.behind_tls = behind_tls;
     fflush(stdout); /* what was printed so far comes before the log lines */
     log_flush(&access_log);
     printf("Serving on %s...\n", listener.name);
     fflush(stdout);
     server_run(server);
-    handle_stop_signals(SIG_IGN); /* the handler must not see a server that is destroyed */
+    sigfillset(&all_signals);
+    sigprocmask(SIG_BLOCK, &all_signals, NULL); /* the handler must not see a destroyed server */
     server_destroy(server);
     db_destroy(db);
     log_end(&access_log);

@@ -44,7 +44,7 @@ struct db {
 /* ---- Echo ---- */
 
 /* Reports the SQL statement that the Python original would run. This program runs no SQL. */
-static void echo(const struct db *db, struct str statement, struct str parameter) {
+static void echo(const struct db *db, const char *statement, struct str parameter) {
     if (db->options.echo) db->options.echo(statement, parameter);
 }
 
@@ -151,7 +151,7 @@ bool db_add_user(struct db *db, struct str username, struct str password) {
     *bucket = user;
     *db->users_tail = user;
     db->users_tail = &user->next;
-    echo(db, STR("INSERT INTO users (username, password) VALUES (?, '***')"), username);
+    echo(db, "INSERT INTO users (username, password) VALUES (?, '***')", username);
     return true;
 }
 
@@ -208,7 +208,7 @@ struct user *db_authenticate(struct db *db, struct str username, struct str pass
     unsigned char digest[SHA1_SIZE];
     uint64_t hash = hash_name(db, username);
     struct user *user = first_candidate(db, hash);
-    echo(db, STR("SELECT * FROM users WHERE username = ? AND password = '***' LIMIT 1"), username);
+    echo(db, "SELECT * FROM users WHERE username = ? AND password = '***' LIMIT 1", username);
     hash_password(db, username, password, digest);
     while (user && !constant_time_equal(user->password_hash, digest, sizeof digest))
         user = user->hash_next;
@@ -247,13 +247,14 @@ static void make_token(const struct db *db, struct session *session) {
 /* The token is erased with the rest of the row. */
 static void delete_session(struct db *db, struct session *session) {
     struct session **place = session_bucket(db, session->token);
-    echo(db, STR("DELETE FROM user_sessions WHERE session_id = ?"), token_of(session));
+    echo(db, "DELETE FROM user_sessions WHERE session_id = ?", token_of(session));
     while (*place != session) place = &(*place)->hash_next;
     *place = session->hash_next;
     session->by_age.prev->next = session->by_age.next;
     session->by_age.next->prev = session->by_age.prev;
     session->user->session_count--;
-    *session = (struct session){.hash_next = db->free_sessions};
+    secure_zero(session, sizeof *session);
+    session->hash_next = db->free_sessions;
     db->free_sessions = session;
 }
 
@@ -269,8 +270,9 @@ const struct session *db_add_session(struct db *db, struct user *user, int64_t n
     if (user->session_count >= db->options.max_sessions / db->user_count)
         delete_session(db, (struct session *)user->sessions.next);
     struct session *session = alloc_session(db);
-    *session = (struct session){
-        .id = ++db->last_session_id, .user = user, .created_at = now, .last_used_at = now};
+    session->id = ++db->last_session_id;
+    session->user = user;
+    session->created_at = session->last_used_at = now;
     make_token(db, session);
     struct session **bucket = session_bucket(db, session->token);
     session->hash_next = *bucket;
@@ -279,12 +281,12 @@ const struct session *db_add_session(struct db *db, struct user *user, int64_t n
     user->sessions.prev->next = &session->by_age;
     user->sessions.prev = &session->by_age;
     user->session_count++;
-    echo(db, STR("INSERT INTO user_sessions (session_id) VALUES (?)"), token_of(session));
+    echo(db, "INSERT INTO user_sessions (session_id) VALUES (?)", token_of(session));
     return session;
 }
 
 static struct session *find_session(const struct db *db, struct str token) {
-    echo(db, STR("SELECT * FROM user_sessions WHERE session_id = ? LIMIT 1"), token);
+    echo(db, "SELECT * FROM user_sessions WHERE session_id = ? LIMIT 1", token);
     if (token.len != DB_TOKEN_LEN) return NULL;
     struct session *session = *session_bucket(db, token.s);
     while (session && !constant_time_equal(session->token, token.s, DB_TOKEN_LEN))
@@ -306,7 +308,7 @@ const struct session *db_use_session(struct db *db, struct str token, int64_t no
         return NULL;
     }
     session->last_used_at = now;
-    echo(db, STR("UPDATE user_sessions SET last_used_at = CURRENT_TIMESTAMP WHERE session_id = ?"),
+    echo(db, "UPDATE user_sessions SET last_used_at = CURRENT_TIMESTAMP WHERE session_id = ?",
          token_of(session));
     return session;
 }

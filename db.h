@@ -60,7 +60,7 @@ struct db_options {
     uint32_t max_failures;
     /* Is called with the SQL statement that the Python original would run, and its parameter.
      * May be NULL. */
-    void (*echo)(struct str statement, struct str parameter);
+    void (*echo)(const char *statement, struct str parameter);
 };
 
 struct db;

@@ -43,7 +43,7 @@
 
 /* The parts of a request in which a byte may stand. NUL may stand in none: it is the sentinel.
  * Targets may hold more than RFC 3986 allows, because browsers and curl send such bytes as they
- * are. Classes that are ranges are not in the table. */
+ * are. */
 enum byte_class {
     TOKEN = 1,      /* methods and field names (RFC 9110 section 5.6.2) */
     HOST = 2,       /* host names (RFC 3986 section 3.2.2) */
@@ -56,28 +56,32 @@ enum byte_class {
 };
 
 /* clang-format off */
-#define DELIM (HOST | ADDRESS) /* sub-delims of RFC 3986 section 2.2 */
-#define MARK  (DELIM | TOKEN)  /* those that may stand in a token too */
-#define ALL   (MARK | UNRESERVED)
-#define THIRTEEN ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL
+#define OTHER (TARGET | VALUE)
+#define DELIM (OTHER | HOST | ADDRESS) /* sub-delims of RFC 3986 section 2.2 */
+#define MARK  (DELIM | TOKEN)          /* those that may stand in a token too */
+#define ALPHA (MARK | UNRESERVED)
+#define SIX(class)     class, class, class, class, class, class
+#define TEN(class)     SIX(class), class, class, class, class
+#define SIXTEEN(class) SIX(class), TEN(class)
 static const unsigned char byte_classes[256] = {
-    ['a'] = THIRTEEN, THIRTEEN, ['A'] = THIRTEEN, THIRTEEN,
-    ['0'] = ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL,
-    ['-'] = ALL, ['.'] = ALL, ['_'] = ALL, ['~'] = ALL,
+    ['a'] = SIX(ALPHA | HEX), TEN(ALPHA), TEN(ALPHA),
+    ['A'] = SIX(ALPHA | HEX), TEN(ALPHA), TEN(ALPHA),
+    ['0'] = TEN(ALPHA | HEX | DIGIT),
+    ['-'] = ALPHA, ['.'] = ALPHA, ['_'] = ALPHA, ['~'] = ALPHA,
     ['!'] = MARK, ['$'] = MARK, ['&'] = MARK, ['\''] = MARK, ['*'] = MARK, ['+'] = MARK,
-    ['#'] = TOKEN, ['^'] = TOKEN, ['`'] = TOKEN, ['|'] = TOKEN,
-    ['%'] = TOKEN | HOST, [':'] = ADDRESS,
     ['('] = DELIM, [')'] = DELIM, [','] = DELIM, [';'] = DELIM, ['='] = DELIM,
+    ['^'] = OTHER | TOKEN, ['`'] = OTHER | TOKEN, ['|'] = OTHER | TOKEN,
+    ['%'] = OTHER | TOKEN | HOST, [':'] = OTHER | ADDRESS, ['#'] = VALUE | TOKEN,
+    ['"'] = OTHER, ['/'] = OTHER, ['<'] = OTHER, ['>'] = OTHER, ['?'] = OTHER, ['@'] = OTHER,
+    ['['] = OTHER, ['\\'] = OTHER, [']'] = OTHER, ['{'] = OTHER, ['}'] = OTHER,
+    [' '] = VALUE, ['\t'] = VALUE,
+    [0x80] = SIXTEEN(OTHER), SIXTEEN(OTHER), SIXTEEN(OTHER), SIXTEEN(OTHER),
+    SIXTEEN(OTHER), SIXTEEN(OTHER), SIXTEEN(OTHER), SIXTEEN(OTHER),
 };
 /* clang-format on */
 
 static inline bool in_class(char byte, enum byte_class class) {
-    unsigned char value = (unsigned char)byte;
-    if (class == VALUE) return (value >= ' ' && value != 0x7f) || value == '\t';
-    if (class == TARGET) return value > ' ' && value != 0x7f && value != '#';
-    if (class == DIGIT) return is_digit(byte);
-    if (class == HEX) return hex_value(byte) >= 0;
-    return byte_classes[value] & class;
+    return byte_classes[(unsigned char)byte] & class;
 }
 
 /* Returns how many bytes at the start of `s` are in the class. */
@@ -90,11 +94,14 @@ static size_t span(struct str s, enum byte_class class) {
 static bool consists_of(struct str s, enum byte_class class) { return span(s, class) == s.len; }
 
 /* Names of fields, schemes and options are case-insensitive. */
-static bool equal_ignore_case(struct str a, struct str b) {
-    if (a.len != b.len) return false;
-    for (size_t i = 0; i < a.len; i++)
-        if (a.s[i] != b.s[i] && ascii_lower(a.s[i]) != ascii_lower(b.s[i])) return false;
+static bool bytes_equal_ignore_case(const char *a, size_t a_len, const char *b, size_t b_len) {
+    if (a_len != b_len) return false;
+    for (size_t i = 0; i < a_len; i++)
+        if (ascii_lower(a[i]) != ascii_lower(b[i])) return false;
     return true;
+}
+static inline bool equal_ignore_case(struct str a, struct str b) {
+    return bytes_equal_ignore_case(a.s, a.len, b.s, b.len);
 }
 
 static bool is_blank(char byte) { return byte == ' ' || byte == '\t'; }
@@ -368,8 +375,8 @@ static void parse_fields(struct scanner *in, struct http_request *req) {
 static void validate_head(struct scanner *in, const struct http_request *req) {
     bool http_1_0 = req->minor_version == 0;
     if (!http_1_0 && !req->has_host) stop(in, -400);
-    if (req->has_transfer_encoding && (req->has_content_length || http_1_0)) stop(in, -400);
-    if (req->has_transfer_encoding && !req->chunked) stop(in, -400);
+    if (req->has_transfer_encoding && (req->has_content_length || http_1_0 || !req->chunked))
+        stop(in, -400);
     if (req->has_unknown_coding) stop(in, -501);
     if (req->content_length > HTTP_BUFFER_SIZE - req->head_len) stop(in, -413);
 }
@@ -433,13 +440,6 @@ size_t http_empty_lines_len(const char *buf, size_t len) {
     return n;
 }
 
-/* Returns the status for a request that fills the buffer and is still incomplete. It depends on the
- * part that did not fit. */
-static int too_large_status(const struct http_request *req) {
-    if (req->request_line.len == 0) return 414;
-    return req->head_len == 0 ? 431 : 413;
-}
-
 int http_parse(char *buf, size_t len, struct http_request *req) {
     struct scanner in = {buf, buf, buf + len, PARSED};
     buf[len] = '\0';
@@ -450,7 +450,12 @@ int http_parse(char *buf, size_t len, struct http_request *req) {
         skip_chunks(&in);
     else
         skip_data(&in, req->content_length);
-    if (in.result == INCOMPLETE) return len < HTTP_BUFFER_SIZE ? 0 : -too_large_status(req);
+    if (in.result == INCOMPLETE) {
+        if (len < HTTP_BUFFER_SIZE) return 0;
+        /* The status depends on the part that did not fit. */
+        if (req->request_line.len == 0) return -414;
+        return req->head_len == 0 ? -431 : -413;
+    }
     if (in.result != PARSED) return in.result;
     char *body = buf + req->head_len;
     req->body = req->chunked ? decode_chunks(body, in.at) : (struct str){body, req->content_length};
@@ -494,8 +499,8 @@ struct str http_find_cookie(const struct http_request *req, struct str name) {
 
 bool http_is_cross_origin(const struct http_request *req) {
     struct str site = http_find_field(req, STR("Sec-Fetch-Site"));
-    struct str origin = http_find_field(req, STR("Origin"));
     if (site.s) return !str_equal(site, STR("same-origin")) && !str_equal(site, STR("none"));
+    struct str origin = http_find_field(req, STR("Origin"));
     if (!origin.s) return false;
     /* scheme "://" host [ ":" port ] (RFC 6454 section 6.2) */
     return split_scheme(&origin).len == 0 || !equal_ignore_case(origin, req->host);
@@ -503,52 +508,57 @@ bool http_is_cross_origin(const struct http_request *req) {
 
 /* ---- Statuses ---- */
 
-/* The statuses that are registered with IANA (RFC 9110 section 16.2.1). */
+/* The reason phrases that are registered with IANA (RFC 9110 section 16.2.1). There is a string for
+ * each class, from 2xx to 5xx, and a line in it for each status from 00 on. The line of a status
+ * that is not registered is empty. */
 /* clang-format off */
-static const struct {
-    int status;
-    const char *reason;
-} reasons[] = {
-    {200, "OK"}, {201, "Created"}, {202, "Accepted"}, {203, "Non-Authoritative Information"},
-    {204, "No Content"}, {205, "Reset Content"}, {206, "Partial Content"},
-    {207, "Multi-Status"}, {208, "Already Reported"}, {226, "IM Used"},
-    {300, "Multiple Choices"}, {301, "Moved Permanently"}, {302, "Found"}, {303, "See Other"},
-    {304, "Not Modified"}, {305, "Use Proxy"}, {307, "Temporary Redirect"},
-    {308, "Permanent Redirect"},
-    {400, "Bad Request"}, {401, "Unauthorized"}, {402, "Payment Required"}, {403, "Forbidden"},
-    {404, "Not Found"}, {405, "Method Not Allowed"}, {406, "Not Acceptable"},
-    {407, "Proxy Authentication Required"}, {408, "Request Timeout"}, {409, "Conflict"},
-    {410, "Gone"}, {411, "Length Required"}, {412, "Precondition Failed"},
-    {413, "Content Too Large"}, {414, "URI Too Long"}, {415, "Unsupported Media Type"},
-    {416, "Range Not Satisfiable"}, {417, "Expectation Failed"}, {421, "Misdirected Request"},
-    {422, "Unprocessable Content"}, {423, "Locked"}, {424, "Failed Dependency"},
-    {425, "Too Early"}, {426, "Upgrade Required"}, {428, "Precondition Required"},
-    {429, "Too Many Requests"}, {431, "Request Header Fields Too Large"},
-    {451, "Unavailable For Legal Reasons"},
-    {500, "Internal Server Error"}, {501, "Not Implemented"}, {502, "Bad Gateway"},
-    {503, "Service Unavailable"}, {504, "Gateway Timeout"}, {505, "HTTP Version Not Supported"},
-    {506, "Variant Also Negotiates"}, {507, "Insufficient Storage"}, {508, "Loop Detected"},
-    {510, "Not Extended"}, {511, "Network Authentication Required"},
+static const char *const reasons[] = {
+    "OK\nCreated\nAccepted\nNon-Authoritative Information\nNo Content\nReset Content\n"
+    "Partial Content\nMulti-Status\nAlready Reported\n"
+    "\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n" /* 209 to 225 */
+    "IM Used",
+    "Multiple Choices\nMoved Permanently\nFound\nSee Other\nNot Modified\nUse Proxy\n"
+    "\nTemporary Redirect\nPermanent Redirect",
+    "Bad Request\nUnauthorized\nPayment Required\nForbidden\nNot Found\n"
+    "Method Not Allowed\nNot Acceptable\nProxy Authentication Required\nRequest Timeout\n"
+    "Conflict\nGone\nLength Required\nPrecondition Failed\nContent Too Large\n"
+    "URI Too Long\nUnsupported Media Type\nRange Not Satisfiable\nExpectation Failed\n"
+    "\n\n\nMisdirected Request\nUnprocessable Content\nLocked\nFailed Dependency\n"
+    "Too Early\nUpgrade Required\n\nPrecondition Required\nToo Many Requests\n"
+    "\nRequest Header Fields Too Large\n"
+    "\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n" /* 432 to 450 */
+    "Unavailable For Legal Reasons",
+    "Internal Server Error\nNot Implemented\nBad Gateway\nService Unavailable\n"
+    "Gateway Timeout\nHTTP Version Not Supported\nVariant Also Negotiates\n"
+    "Insufficient Storage\nLoop Detected\n\nNot Extended\nNetwork Authentication Required",
 };
 /* clang-format on */
 
 struct str http_reason(int status) {
-    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
-        if (reasons[i].status == status) return str_of(reasons[i].reason);
-    return STR("");
+    if (status < 200 || status > 599) return STR("");
+    struct str lines = str_of(reasons[status / 100 - 2]);
+    for (int skipped = status % 100; skipped > 0; skipped--) str_split(&lines, '\n');
+    return str_split(&lines, '\n');
 }
 
+static const struct {
+    int status;
+    const char *message;
+} refusals[] = {
+    {400, "This is not a valid HTTP/1.1 request"},
+    {408, "The request was not completed in time"},
+    {413, "The request is too large"},
+    {414, "The request-target is too long"},
+    {417, "The only expectation supported is 100-continue"},
+    {431, "The header fields are too large"},
+    {501, "The only transfer coding supported is chunked"},
+    {505, "The server supports HTTP/1.0 and HTTP/1.1"},
+};
+
 const char *http_refusal(int status) {
-    switch (status) {
-    case 408: return "The request was not completed in time";
-    case 413: return "The request is too large";
-    case 414: return "The request-target is too long";
-    case 417: return "The only expectation supported is 100-continue";
-    case 431: return "The header fields are too large";
-    case 501: return "The only transfer coding supported is chunked";
-    case 505: return "The server supports HTTP/1.0 and HTTP/1.1";
-    default: return "This is not a valid HTTP/1.1 request";
-    }
+    size_t i = 0;
+    while (refusals[i].status != status) i++;
+    return refusals[i].message;
 }
 
 /* ---- Responses ---- */
@@ -562,41 +572,36 @@ void http_response_init(struct http_response *res, const struct http_request *re
     res->body = TEXT(res->body_storage);
 }
 
-void http_add_field_pieces(struct http_response *res, struct str name,
-                           const struct str value[TEXT_MAX_PIECES]) {
+void http_add_field_pieces(struct http_response *res, const struct str pieces[], size_t count) {
     struct text *fields = &res->extra_fields;
-    size_t value_start = fields->len + name.len + strlen(": "), value_end = value_start;
-    for (size_t i = 0; i < TEXT_MAX_PIECES; i++) value_end += value[i].len;
+    size_t value_start = fields->len + pieces[0].len + strlen(": "), value_end = value_start;
+    for (size_t i = 1; i < count; i++) value_end += pieces[i].len;
     if (value_end + strlen("\r\n") > fields->cap) return;
-    text_put_all(fields, name, STR(": "));
-    text_put_pieces(fields, value);
+    text_put_all(fields, pieces[0], STR(": "));
+    text_put_pieces(fields, pieces + 1, count - 1);
     for (char *at = fields->s + value_start; at < fields->s + value_end; at++)
         if (!in_class(*at, VALUE)) *at = ' ';
     text_put(fields, STR("\r\n"));
 }
 
-/* Returns whether a handler has added a field with the name of `line`. */
-static bool is_added(const struct http_response *res, struct str line) {
+/* Returns whether a handler has added a field with this name. */
+static bool is_added(const struct http_response *res, struct str name) {
     struct str added = text_str(&res->extra_fields);
     while (added.len > 0) {
-        struct str other = str_split(&added, '\n'), rest = line;
-        if (equal_ignore_case(str_split(&other, ':'), str_split(&rest, ':'))) return true;
+        struct str line = str_split(&added, '\n');
+        if (equal_ignore_case(str_split(&line, ':'), name)) return true;
     }
     return false;
 }
 
-/* Appends a field line, unless a field that a handler has added replaces it. */
-static void put_default_line(struct text *out, const struct http_response *res, struct str line) {
-    if (!is_added(res, line)) text_put(out, line);
-}
-
 void http_format_response(struct text *out, const struct http_response *res, struct str date) {
     bool has_content = res->status != 204 && res->status != 304; /* RFC 9110 section 8.6 */
-    text_put_all(out, STR("HTTP/1.1 "), NUMBER((uint64_t)res->status), STR(" "),
+    text_put_all(out, STR("HTTP/1.1 "), NUMBER((size_t)res->status), STR(" "),
                  http_reason(res->status), STR("\r\n"));
     if (date.len > 0) text_put_all(out, STR("Date: "), date, STR("\r\n"));
-    if (has_content) put_default_line(out, res, STR("Content-Type: application/json\r\n"));
-    put_default_line(out, res, STR("Cache-Control: no-store\r\n"));
+    if (has_content && !is_added(res, STR("Content-Type")))
+        text_put(out, STR("Content-Type: application/json\r\n"));
+    if (!is_added(res, STR("Cache-Control"))) text_put(out, STR("Cache-Control: no-store\r\n"));
     if (has_content) text_put_all(out, STR("Content-Length: "), NUMBER(res->body.len), STR("\r\n"));
     if (res->close)
         text_put(out, STR("Connection: close\r\n"));

@@ -93,12 +93,11 @@ bool http_is_cross_origin(const struct http_request *req);
 /* Makes `res` an empty response to `req`. */
 void http_response_init(struct http_response *res, const struct http_request *req);
 
-/* Adds a field line whose value consists of up to six views: http_add_field(res, STR("Allow"), a,
- * b). Control characters in the value become spaces. A field that does not fit is omitted. */
-#define http_add_field(res, name, ...)                                                             \
-    http_add_field_pieces((res), (name), (const struct str[TEXT_MAX_PIECES]){__VA_ARGS__})
-void http_add_field_pieces(struct http_response *res, struct str name,
-                           const struct str value[TEXT_MAX_PIECES]);
+/* Adds a field line. The first view is the name, the others (up to five) make up the value:
+ * http_add_field(res, STR("Allow"), a, b). Control characters in the value become spaces. A field
+ * that does not fit is omitted. */
+#define http_add_field(res, ...) http_add_field_pieces((res), PIECES(__VA_ARGS__))
+void http_add_field_pieces(struct http_response *res, const struct str pieces[], size_t count);
 
 /* Appends the response to `out`, which must have HTTP_MAX_RESPONSE bytes left. `date` is in the
  * IMF-fixdate format of RFC 9110 section 5.6.7; if it is empty, the Date field is left out. */

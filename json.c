@@ -42,11 +42,9 @@ static size_t decode_utf8(const char *at, const char *end, long *code) {
 
 bool json_is_utf8(struct str s) {
     long code;
-    const char *at = s.s, *end = s.s + s.len;
-    while (at < end) {
-        size_t len = decode_utf8(at, end, &code);
+    for (size_t at = 0, len; at < s.len; at += len) {
+        len = decode_utf8(s.s + at, s.s + s.len, &code);
         if (len == 0) return false;
-        at += len;
     }
     return true;
 }
@@ -179,10 +177,7 @@ enum json_type json_next(struct json_reader *json, struct str *value) {
 
 /* ---- The grammar ---- */
 
-static bool is_scalar(enum json_type type) {
-    return type == JSON_STRING || type == JSON_NUMBER || type == JSON_TRUE || type == JSON_FALSE ||
-           type == JSON_NULL;
-}
+static bool is_scalar(enum json_type type) { return memchr("\"0tfn", (int)type, 5) != NULL; }
 
 /* Skips the rest of a value after its first token, `type`. Returns whether the value is valid.
  * `depth` is the number of containers around it.
@@ -272,10 +267,10 @@ static void put_utf8(struct text *out, long code) {
 void json_unescape(struct text *out, struct str value) {
     const char *at = value.s, *end = value.s + value.len;
     while (at < end) {
-        const char *start = at;
-        while (at < end && *at != '\\') at++;
-        text_put(out, (struct str){start, (size_t)(at - start)});
-        if (at == end) return;
+        if (*at != '\\') {
+            text_append(out, at++, 1);
+            continue;
+        }
         long code = 0;
         at += parse_escape(at, end, &code); /* it is valid, because json_next has checked it */
         put_utf8(out, code);
@@ -306,10 +301,10 @@ void json_escape(struct text *out, struct str string) {
     if (string.len == 0) return; /* string.s may be NULL */
     const char *at = string.s, *end = string.s + string.len;
     while (at < end) {
-        const char *start = at;
-        while (at < end && is_unescaped_ascii(*at)) at++;
-        text_put(out, (struct str){start, (size_t)(at - start)});
-        if (at == end) return;
+        if (is_unescaped_ascii(*at)) {
+            text_append(out, at++, 1);
+            continue;
+        }
         long code = 0;
         size_t len = decode_utf8(at, end, &code);
         put_escaped(out, len > 0 ? code : 0xfffd);

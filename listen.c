@@ -72,7 +72,8 @@ static void describe(const union address *address, struct peer *peer) {
     const unsigned char *ip = address->v6.sin6_addr.s6_addr;
     size_t network_len = 8;
     int family = address->any.sa_family;
-    *peer = (struct peer){0, "unix"};
+    peer->network = 0;
+    strcpy(peer->name, "unix");
     if (family != AF_INET && family != AF_INET6) return;
     if (family == AF_INET || IN6_IS_ADDR_V4MAPPED(&address->v6.sin6_addr)) {
         ip = family == AF_INET ? (const unsigned char *)&address->v4.sin_addr : ip + 12;
@@ -88,7 +89,7 @@ static void describe(const union address *address, struct peer *peer) {
 /* Returns the value of LISTEN_FDS if it is meant for this process and is not 0, otherwise NULL. */
 static const char *inherited_fds(void) {
     const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
-    if (!pid || !str_equal(str_of(pid), NUMBER((uint64_t)getpid()))) return NULL;
+    if (!pid || !str_equal(str_of(pid), NUMBER((size_t)getpid()))) return NULL;
     return fds && strcmp(fds, "0") != 0 ? fds : NULL;
 }
 
@@ -125,8 +126,8 @@ static int bind_socket(const char *address, unsigned port) {
 }
 
 static void format_name(struct listener *listener, const char *address, unsigned port) {
-    const char *left = strchr(address, ':') ? "[" : "", *right = *left ? "]" : "";
-    snprintf(listener->name, sizeof listener->name, "%s%s%s:%u", left, address, right, port);
+    snprintf(listener->name, sizeof listener->name, strchr(address, ':') ? "[%s]:%u" : "%s:%u",
+             address, port);
 }
 
 /* Asks the system where the socket is bound, because it may have picked the port. */

@@ -110,26 +110,29 @@ static struct str timestamp(struct log *log) {
     return str_of(log->timestamp);
 }
 
-static void put_line(struct log *log, const char *peer, struct str request_line, struct str what,
-                     struct str details) {
-    if (!reserve_line(log)) return;
+/* Returns false if the line must be left out. */
+static bool begin_line(struct log *log, const char *peer, struct str request_line) {
+    if (log->quiet || !reserve_line(log)) return false;
     text_put_all(&log->lines, str_of(peer), STR(" - - ["), timestamp(log), STR("] \""));
     put_escaped(&log->lines, request_line);
-    text_put_all(&log->lines, STR("\" "), what, STR(" "), details, STR("\n"));
+    text_put(&log->lines, STR("\" "));
+    return true;
 }
 
 void log_request(struct log *log, const char *peer, struct str request_line, int status,
                  size_t body_len) {
-    if (!log->quiet) put_line(log, peer, request_line, NUMBER((uint64_t)status), NUMBER(body_len));
+    if (!begin_line(log, peer, request_line)) return;
+    text_put_all(&log->lines, NUMBER((size_t)status), STR(" "), NUMBER(body_len), STR("\n"));
 }
 
 void log_closed(struct log *log, const char *peer, const char *reason) {
-    if (!log->quiet) put_line(log, peer, STR("-"), STR("closed:"), str_of(reason));
+    if (!begin_line(log, peer, STR("-"))) return;
+    text_put_all(&log->lines, STR("closed: "), str_of(reason), STR("\n"));
 }
 
-void log_statement(struct log *log, struct str statement, struct str parameter) {
+void log_statement(struct log *log, const char *statement, struct str parameter) {
     if (!reserve_line(log)) return;
-    text_put_all(&log->lines, statement, STR("  ['"));
+    text_put_all(&log->lines, str_of(statement), STR("  ['"));
     put_escaped(&log->lines, parameter);
     text_put(&log->lines, STR("']\n"));
 }

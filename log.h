@@ -31,7 +31,7 @@ void log_request(struct log *log, const char *peer, struct str request_line, int
 void log_closed(struct log *log, const char *peer, const char *reason);
 
 /* Adds a line for an SQL statement and its parameter. */
-void log_statement(struct log *log, struct str statement, struct str parameter);
+void log_statement(struct log *log, const char *statement, struct str parameter);
 
 /* Writes as much as is possible without blocking. */
 void log_flush(struct log *log);

@@ -33,7 +33,7 @@
 static int error_about(struct http_response *res, int status, const char *before, struct str what,
                        const char *after) {
     struct text *body = &res->body;
-    struct str number = NUMBER((uint64_t)status);
+    struct str number = NUMBER((size_t)status);
     text_clear(body);
     text_put_all(body, STR("{\"status\": \""), number, STR(" "), http_reason(status),
                  STR("\", \"status_code\": "), number);
@@ -47,23 +47,21 @@ int route_error(struct http_response *res, int status, const char *message) {
     return error_about(res, status, message, STR(""), "");
 }
 
-/* Returns the row for this method and path, or NULL. */
+/* Returns the row for this method and path, or NULL. For HEAD it is that of GET. If there is none,
+ * and for HEAD, lists the methods that the path has, each with a comma behind it. */
 static const struct route *find_route(const struct route routes[], struct str method,
-                                      struct str path) {
-    for (const struct route *row = routes; row->method; row++)
-        if (str_equal(str_of(row->path), path) && str_equal(str_of(row->method), method))
-            return row;
-    return NULL;
-}
-
-/* Lists the methods that the path has in the table, each with a comma behind it; HEAD comes with
- * GET. */
-static void list_methods(const struct route routes[], struct str path, struct text *methods) {
+                                      struct str path, struct text *allowed) {
+    const struct route *found = NULL;
+    bool is_head = str_equal(method, STR("HEAD"));
     for (const struct route *row = routes; row->method; row++) {
-        struct str method = str_of(row->method);
+        struct str name = str_of(row->method);
         if (!str_equal(str_of(row->path), path)) continue;
-        text_put_all(methods, method, str_equal(method, STR("GET")) ? STR(", HEAD, ") : STR(", "));
+        if (str_equal(name, method)) return row;
+        bool is_get = str_equal(name, STR("GET"));
+        if (is_get && is_head) found = row;
+        text_put_all(allowed, name, is_get ? STR(", HEAD, ") : STR(", "));
     }
+    return found;
 }
 
 /* Responds to a request whose method and path have no row. `allowed` lists the methods of the
@@ -83,16 +81,15 @@ int route_request(const struct route routes[], const struct http_request *req,
                   struct http_response *res) {
     char allowed_storage[HTTP_EXTRA_FIELDS_SIZE], path_storage[MAX_SHOWN];
     struct text allowed = TEXT(allowed_storage), decoded = TEXT(path_storage);
-    bool is_head = str_equal(req->method, STR("HEAD"));
-    struct str method = is_head ? STR("GET") : req->method;
     http_decode_path(&decoded, req->path);
     struct str path = decoded.truncated ? STR("...") : text_str(&decoded);
     if (path.len > 1 && path.s[path.len - 1] == '/') path.len--; /* as in the Python original */
-    const struct route *route = find_route(routes, method, path);
-    if (is_head || !route) list_methods(routes, path, &allowed);
+    const struct route *route = find_route(routes, req->method, path, &allowed);
     if (!route) return respond_without_route(req, res, path, text_str(&allowed));
-    if (is_head) http_add_field(res, STR("Allow"), text_str(&allowed), STR("OPTIONS"));
-    if (!str_equal(method, STR("GET")) && http_is_cross_origin(req))
+    bool is_get = strcmp(route->method, "GET") == 0;
+    if (is_get && res->omit_body)
+        http_add_field(res, STR("Allow"), text_str(&allowed), STR("OPTIONS"));
+    if (!is_get && http_is_cross_origin(req))
         return route_error(res, 403, "This request comes from a page of another origin");
     return route->handle(req, res);
 }

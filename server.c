@@ -143,7 +143,8 @@ struct server {
     int64_t next_full_poll;    /* while a connection is active */
     int64_t next_deadline;     /* valid if no connection is active */
     int64_t accept_resumes_at; /* accepting is paused until then */
-    int64_t shutdown_deadline; /* 0 if not shutting down */
+    int64_t shutdown_deadline; /* valid if stopping */
+    bool stopping;             /* begin_shutdown was called */
     volatile sig_atomic_t stop_requested;
     int stop_pipe[2];
 
@@ -181,28 +182,30 @@ static enum conn_state state_of(const struct connection *c) {
  * events, so a request that has arrived is still handled. */
 static int64_t deadline_of(const struct server *server, const struct connection *c) {
     enum conn_state state = state_of(c);
-    bool stopping = server->shutdown_deadline > 0;
-    return c->since + (stopping && state == IDLE ? NS_PER_MS : timeouts[state]);
+    return c->since + (server->stopping && state == IDLE ? NS_PER_MS : timeouts[state]);
 }
 
 static bool is_active(const struct server *server, const struct connection *c) {
-    return server->now - c->since < ACTIVE_TIME;
+    return c->since > server->now - ACTIVE_TIME;
 }
 
 static void swap_entries(struct server *server, size_t a, size_t b) {
-    struct pollfd pollfd = server->pollfds[a];
-    struct connection c = server->connections[a];
-    server->pollfds[a] = server->pollfds[b];
-    server->connections[a] = server->connections[b];
-    server->pollfds[b] = pollfd;
-    server->connections[b] = c;
+    struct pollfd *pollfds = server->pollfds, pollfd = pollfds[a];
+    struct connection *connections = server->connections, c = connections[a];
+    pollfds[a] = pollfds[b];
+    pollfds[b] = pollfd;
+    connections[a] = connections[b];
+    connections[b] = c;
 }
 
 /* A new connection is active, because a request usually follows at once. */
 static void add_connection(struct server *server, int fd, const struct peer *peer) {
     size_t i = server->nfds++;
     server->pollfds[i] = (struct pollfd){fd, POLLIN, 0};
-    server->connections[i] = (struct connection){.since = server->now, .peer = *peer};
+    struct connection *c = &server->connections[i];
+    memset(c, 0, sizeof *c);
+    c->since = server->now;
+    c->peer = *peer;
     swap_entries(server, i, server->active_end++);
 }
 
@@ -261,28 +264,28 @@ static bool is_busy(const struct server *server, const struct connection *c) {
 
 /* Returns whether a client holds more than 1/16 of the places or buffers. One that holds only one
  * never does, however small the table is. */
-static bool exceeds_share(const struct server *server, const struct peer *peer,
+static bool exceeds_share(const struct server *server, const uint64_t *client,
                           enum resource wanted) {
     size_t held = 0, total = wanted == BUFFER ? server->buffer_count : server->max_nfds - FIRST;
     for (size_t i = FIRST; i < server->nfds; i++) {
         const struct connection *c = &server->connections[i];
-        held += c->peer.network == peer->network && holds(c, wanted);
+        held += c->peer.network == *client && holds(c, wanted);
     }
     return held > 1 && held > total / 16;
 }
 
 /* Returns a client that exceeds its share, or NULL: `asking`, or else the winner of a majority vote
  * (Boyer and Moore). A client that holds the majority wins. Without a majority any may win. */
-static const struct peer *client_over_share(const struct server *server, const struct peer *asking,
-                                            enum resource wanted) {
-    const struct peer *holder = NULL;
+static const uint64_t *client_over_share(const struct server *server, const uint64_t *asking,
+                                         enum resource wanted) {
+    const uint64_t *holder = NULL;
     size_t votes = 0;
     if (asking && exceeds_share(server, asking, wanted)) return asking;
     for (size_t i = FIRST; i < server->nfds; i++) {
         const struct connection *c = &server->connections[i];
         if (!holds(c, wanted)) continue;
-        if (votes == 0) holder = &c->peer;
-        votes = c->peer.network == holder->network ? votes + 1 : votes - 1;
+        if (votes == 0) holder = &c->peer.network;
+        votes = c->peer.network == *holder ? votes + 1 : votes - 1;
     }
     /* `holder` is not NULL, because at least one connection holds what is wanted. */
     return exceeds_share(server, holder, wanted) ? holder : NULL;
@@ -291,13 +294,13 @@ static const struct peer *client_over_share(const struct server *server, const s
 /* Returns the index of the connection to evict, or 0 if no connection qualifies. If `client` is
  * not NULL, only its connections qualify. A connection that is not busy is preferred. Among equals
  * it is the one with the nearest deadline. */
-static size_t find_victim(const struct server *server, const struct peer *client,
+static size_t find_victim(const struct server *server, const uint64_t *client,
                           enum resource wanted) {
     size_t victim = 0;
     int64_t lowest = INT64_MAX;
     for (size_t i = FIRST; i < server->nfds; i++) {
         const struct connection *c = &server->connections[i];
-        if (!holds(c, wanted) || (client && c->peer.network != client->network)) continue;
+        if (!holds(c, wanted) || (client && c->peer.network != *client)) continue;
         /* A busy connection ranks behind all deadlines. */
         int64_t rank = deadline_of(server, c) + (is_busy(server, c) ? INT64_MAX / 2 : 0);
         if (rank >= lowest) continue;
@@ -308,7 +311,7 @@ static size_t find_victim(const struct server *server, const struct peer *client
 }
 
 /* There must be a victim. */
-static void evict(struct server *server, const struct peer *client, enum resource wanted) {
+static void evict(struct server *server, const uint64_t *client, enum resource wanted) {
     close_connection(server, find_victim(server, client, wanted), "evicted for another connection");
 }
 
@@ -327,12 +330,12 @@ static void finish_response(struct server *server, struct connection *c, struct 
 
 /* Replaces a response that cannot be sent. */
 static void make_sendable(struct http_response *res) {
-    const char *error = NULL;
-    if (res->body.truncated) error = "The response is too large";
-    if (res->status < 200 || res->status > 599) error = "The handler returned an invalid status";
-    if (error) {
+    bool invalid = res->status < 200 || res->status > 599;
+    if (invalid || res->body.truncated) {
         text_clear(&res->extra_fields);
-        res->status = route_error(res, 500, error);
+        res->status = route_error(res, 500,
+                                  invalid ? "The handler returned an invalid status"
+                                          : "The response is too large");
     }
     if (res->status == 204 || res->status == 205 || res->status == 304)
         text_clear(&res->body); /* RFC 9110 sections 15.3.5, 15.3.6 and 15.4.5 */
@@ -343,7 +346,7 @@ static void handle_request(struct server *server, struct connection *c) {
     struct http_response *res = &server->response;
     req->received_at = server->now;
     http_response_init(res, req);
-    if (server->shutdown_deadline > 0) res->close = true;
+    if (server->stopping) res->close = true;
     if (req->is_https && !server->listener->behind_tls)
         res->status = route_error(res, 421, "This server does not serve https URIs");
     else
@@ -359,9 +362,11 @@ static void reject_request(struct server *server, struct connection *c, struct s
     struct http_response *res = &server->response;
     struct str line = str_split(&input, '\n'), rest = line;
     /* HEAD gets no body, and without keep_alive the connection is closed. */
-    struct http_request req = {.method = str_split(&rest, ' ')};
+    struct http_request *req = &server->request;
+    memset(req, 0, sizeof *req);
+    req->method = str_split(&rest, ' ');
     if (line.len > 0 && line.s[line.len - 1] == '\r') line.len--;
-    http_response_init(res, &req);
+    http_response_init(res, req);
     res->status = route_error(res, status, http_refusal(status));
     finish_response(server, c, line);
 }
@@ -443,14 +448,14 @@ static void end_event(struct server *server, size_t i, enum conn_state old_state
 static void handle_event(struct server *server, size_t i) {
     struct connection *c = &server->connections[i];
     enum conn_state old_state = state_of(c);
-    struct peer peer = c->peer;
+    uint64_t network = c->peer.network;
     if (!c->buffer) c->buffer = take_buffer(server);
     bool open = old_state == WRITING ? send_output(server, i) : receive(server, i);
     while (open && c->buffer->out.len == 0 && process_input(server, c))
         open = send_output(server, i);
     if (open) end_event(server, i, old_state);
     if (server->free_buffer_count == 0)
-        evict(server, client_over_share(server, &peer, BUFFER), BUFFER);
+        evict(server, client_over_share(server, &network, BUFFER), BUFFER);
 }
 
 static void expire_connection(struct server *server, size_t i) {
@@ -469,17 +474,17 @@ static void expire_connection(struct server *server, size_t i) {
  * evicted. After other errors accepting pauses, or poll would report the listener at once. */
 static bool accept_connection(struct server *server) {
     struct peer peer;
-    bool stopping = server->shutdown_deadline > 0;
     int fd = listen_accept(server->listener, &peer);
     if (fd >= 0) {
         if (server->nfds == server->max_nfds)
-            evict(server, stopping ? NULL : client_over_share(server, &peer, PLACE), PLACE);
+            evict(server, server->stopping ? NULL : client_over_share(server, &peer.network, PLACE),
+                  PLACE);
         add_connection(server, fd, &peer);
         return true;
     }
     if (errno == ECONNABORTED || errno == EPROTO || errno == EINTR) return true;
     if (is_temporary(errno)) return false;
-    if (errno == EMFILE && server->nfds > FIRST && !stopping)
+    if (errno == EMFILE && server->nfds > FIRST && !server->stopping)
         evict(server, client_over_share(server, NULL, PLACE), PLACE);
     else
         server->accept_resumes_at = server->now + RETRY_TIME;
@@ -539,7 +544,7 @@ static int to_ms(int64_t ns) { return (int)(ns / NS_PER_MS + 1); }
 
 /* Returns how long a full poll may wait, in ms; -1 means until an event. */
 static int full_poll_timeout(const struct server *server) {
-    if (server->shutdown_deadline > 0) return STOPPING_POLL_MS;
+    if (server->stopping) return STOPPING_POLL_MS;
     if (server->active_end > FIRST) return 0;
     if (server->log->blocked || server->now < server->accept_resumes_at) return to_ms(RETRY_TIME);
     if (server->next_deadline == INT64_MAX) return -1;
@@ -552,8 +557,8 @@ static int full_poll_timeout(const struct server *server) {
  * During a shutdown they do not, because an idle one may have sent a request that poll has not
  * reported. */
 static void run_once(struct server *server) {
-    bool stopping = server->shutdown_deadline > 0;
-    bool full = stopping || server->active_end == FIRST || server->now >= server->next_full_poll;
+    bool full =
+        server->stopping || server->active_end == FIRST || server->now >= server->next_full_poll;
     size_t n = full ? server->nfds : server->active_end;
     int timeout = full ? full_poll_timeout(server) : to_ms(server->next_full_poll - server->now);
     bool paused = server->now < server->accept_resumes_at;
@@ -562,7 +567,7 @@ static void run_once(struct server *server) {
     bool failed = ready < 0 && errno != EINTR;
     update_clock(server);
     if (ready > 0) handle_events(server, n);
-    if ((full && ready >= 0) || (failed && !stopping)) after_full_poll(server);
+    if ((full && ready >= 0) || (failed && !server->stopping)) after_full_poll(server);
     log_flush(server->log);
     if (failed) poll(NULL, 0, POLL_RETRY_MS);
 }
@@ -570,6 +575,7 @@ static void run_once(struct server *server) {
 /* Accepts everything in the listen queue, as long as no request in progress is evicted for it, and
  * stops listening. */
 static void begin_shutdown(struct server *server) {
+    server->stopping = true;
     server->shutdown_deadline = server->now + SHUTDOWN_TIMEOUT;
     for (size_t left = server->max_nfds - FIRST; left > 0; left--) {
         size_t victim = server->nfds == server->max_nfds ? find_victim(server, NULL, PLACE) : 0;

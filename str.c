@@ -1,8 +1,14 @@
 /* str.c - string views and bounded text buffers. See str.h. */
 #include "str.h"
 
-bool str_equal(struct str a, struct str b) {
-    return a.len == b.len && (a.len == 0 || memcmp(a.s, b.s, a.len) == 0);
+bool bytes_equal(const char *a, size_t a_len, const char *b, size_t b_len) {
+    return a_len == b_len && (a_len == 0 || memcmp(a, b, a_len) == 0);
+}
+
+int hex_value(char byte) {
+    char lower = ascii_lower(byte);
+    if (is_digit(byte)) return byte - '0';
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
 struct str str_split(struct str *s, char separator) {
@@ -12,21 +18,20 @@ struct str str_split(struct str *s, char separator) {
     return part;
 }
 
-void text_put(struct text *text, struct str piece) {
-    if (piece.len > text->cap - text->len) {
+void text_append(struct text *text, const char *bytes, size_t len) {
+    if (len > text->cap - text->len) {
         text->truncated = true;
         return;
     }
-    if (piece.len > 0) memcpy(text->s + text->len, piece.s, piece.len);
-    text->len += piece.len;
+    if (len > 0) memcpy(text->s + text->len, bytes, len);
+    text->len += len;
 }
 
-void text_put_pieces(struct text *text, const struct str pieces[TEXT_MAX_PIECES]) {
-    for (size_t i = 0; i < TEXT_MAX_PIECES; i++)
-        if (pieces[i].len > 0) text_put(text, pieces[i]);
+void text_put_pieces(struct text *text, const struct str pieces[], size_t count) {
+    for (size_t i = 0; i < count; i++) text_put(text, pieces[i]);
 }
 
-struct str number_str(uint64_t number, char digits[NUMBER_DIGITS]) {
+struct str number_str(size_t number, char digits[NUMBER_DIGITS]) {
     size_t i = NUMBER_DIGITS;
     do {
         digits[--i] = (char)('0' + number % 10);

@@ -42,7 +42,10 @@ static inline struct str str_from(struct str s, size_t n) {
 }
 
 /* Returns whether two views hold the same bytes. Not constant-time: do not use it for secrets. */
-bool str_equal(struct str a, struct str b);
+bool bytes_equal(const char *a, size_t a_len, const char *b, size_t b_len);
+static inline bool str_equal(struct str a, struct str b) {
+    return bytes_equal(a.s, a.len, b.s, b.len);
+}
 
 /* Removes the part before the first `separator` from `*s` and returns it. The separator is removed
  * too. If there is none, the part is all of `*s`, so it is as long, and `*s` becomes empty:
@@ -61,11 +64,7 @@ static inline char ascii_lower(char byte) {
 }
 
 /* Returns the value of a hexadecimal digit in either case, or -1. */
-static inline int hex_value(char byte) {
-    char lower = ascii_lower(byte);
-    if (is_digit(byte)) return byte - '0';
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
+int hex_value(char byte);
 
 /* Returns the digit for the low four bits. */
 static inline char hex_digit(long value) { return "0123456789abcdef"[value & 15]; }
@@ -92,20 +91,28 @@ static inline struct str text_str(const struct text *text) {
     return (struct str){text->s, text->len};
 }
 
-/* Appends one view. */
-void text_put(struct text *text, struct str piece);
+/* Appends one view. text_append takes its two parts, because compilers for Arm pass a struct
+ * through memory, which makes each call longer. */
+void text_append(struct text *text, const char *bytes, size_t len);
+static inline void text_put(struct text *text, struct str piece) {
+    text_append(text, piece.s, piece.len);
+}
 
-/* Appends up to six views: text_put_all(&text, STR("a"), b, NUMBER(n)). The array has a fixed size,
- * and its unused elements are empty views. */
-#define TEXT_MAX_PIECES 6
-#define text_put_all(text, ...)                                                                    \
-    text_put_pieces((text), (const struct str[TEXT_MAX_PIECES]){__VA_ARGS__})
-void text_put_pieces(struct text *text, const struct str pieces[TEXT_MAX_PIECES]);
+/* Appends up to six views: text_put_all(&text, STR("a"), b, NUMBER(n)). Macros divide arguments at
+ * commas, so a view that is written as (struct str){s, len} needs parentheses around it. */
+#define text_put_all(text, ...) text_put_pieces((text), PIECES(__VA_ARGS__))
+void text_put_pieces(struct text *text, const struct str pieces[], size_t count);
+
+/* An array of views and its length, as two arguments of a call. */
+#define PIECES(...)                                                                                \
+    (const struct str[PIECE_COUNT(__VA_ARGS__)]){__VA_ARGS__}, PIECE_COUNT(__VA_ARGS__)
+#define PIECE_COUNT(...)                      SEVENTH(__VA_ARGS__, 6, 5, 4, 3, 2, 1, 0)
+#define SEVENTH(a, b, c, d, e, f, count, ...) count
 
 /* A number in decimal, as a view. Its digits live as long as the block that NUMBER stands in. */
 #define NUMBER_DIGITS 20 /* strlen("18446744073709551615") */
 #define NUMBER(n)     number_str((n), (char[NUMBER_DIGITS]){0})
-struct str number_str(uint64_t number, char digits[NUMBER_DIGITS]);
+struct str number_str(size_t number, char digits[NUMBER_DIGITS]);
 
 /* Removes the first `n` bytes of a text; the bytes behind them move to the front. The memory that
  * becomes free is erased (see "Secrets" in app.c). */

@@ -105,10 +105,10 @@ void log_closed(struct log *log, const char *peer, const char *reason) {
     if (!log->quiet) printf("%s closed: %s\n", peer, reason);
 }
 
-void log_statement(struct log *log, struct str statement, struct str parameter) {
+void log_statement(struct log *log, const char *statement, struct str parameter) {
     (void)log;
     (void)parameter;
-    printf("%.*s\n", (int)statement.len, statement.s);
+    printf("%s\n", statement);
 }
 
 void log_flush(struct log *log) { (void)log; }

@@ -95,7 +95,7 @@ OWN(printf, GOES_ON, EAGAIN, EBADF, EFBIG, EINTR, EIO, ENOMEM, ENOSPC, ENXIO, EP
 #define CANNOT_FAIL                                                                                \
     "exit", "free", "getenv", "getopt", "getpid", "htonl", "htons", "inet_ntop", "memchr",         \
         "memcmp", "memcpy", "memmove", "memset", "ntohs", "optarg", "optind", "optopt",            \
-        "sigaddset", "sigemptyset", "snprintf", "stderr", "stdout", "strchr", "strcmp", "strcpy",  \
-        "strerror", "strlen", "tzset"
+        "sigaddset", "sigemptyset", "sigfillset", "snprintf", "stderr", "stdout", "strchr",        \
+        "strcmp", "strcpy", "strerror", "strlen", "tzset"
 
 /* clang-format on */

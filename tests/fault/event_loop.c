@@ -46,7 +46,7 @@ static int large_page(const struct http_request *req, struct http_response *res)
     (void)req;
     http_add_field(res, STR("X"), STR("fits"));
     http_add_field(res, STR("X"), STR("sesame"),
-                   (struct str){res->body.s, sizeof res->extra_fields_storage});
+                   ((struct str){res->body.s, sizeof res->extra_fields_storage}));
     while (!res->body.truncated) text_put(&res->body, STR("open sesame"));
     return 200;
 }
@@ -979,7 +979,7 @@ static void test_log(void) {
     TEST("a statement that does not fit is dropped and counted like any other line") {
         start_log();
         log_is_blocked = true;
-        for (int i = 0; i < 2000; i++) log_statement(&access_log, STR("SELECT"), STR("parameter"));
+        for (int i = 0; i < 2000; i++) log_statement(&access_log, "SELECT", STR("parameter"));
         CHECK(access_log.dropped > 0);
     }
     TEST("a quiet log has no lines about requests and connections, but statements") {
@@ -989,7 +989,7 @@ static void test_log(void) {
         log_closed(&access_log, "client", "reason");
         log_flush(&access_log);
         CHECK(log_len == 0);
-        log_statement(&access_log, STR("SELECT"), STR("parameter"));
+        log_statement(&access_log, "SELECT", STR("parameter"));
         log_flush(&access_log);
         CHECK_STR(log_text, "SELECT  ['parameter']\n");
     }

@@ -69,7 +69,7 @@ static struct str in_chunks(struct str body, struct str steps) {
         size = (size_t)(unsigned char)steps.s[i % steps.len] + 1;
         if (size > body.len) size = body.len;
         snprintf(line, sizeof line, i % 3 ? "%zx\r\n" : "%04zX;a=\"b\"\r\n", size);
-        text_put_all(&text, str_of(line), (struct str){body.s, size}, STR("\r\n"));
+        text_put_all(&text, str_of(line), ((struct str){body.s, size}), STR("\r\n"));
     }
     text_put(&text, STR("0\r\nTrailer: dropped\r\n\r\n"));
     return (struct str){text.s, text.truncated ? 0 : text.len};

@@ -603,16 +603,16 @@ static void test_shared_counts(void) {
 static char echoed_storage[512];
 static struct text echoed = {echoed_storage, 0, sizeof echoed_storage, false};
 
-static void record_echo(struct str statement, struct str parameter) {
-    text_put_all(&echoed, statement, parameter);
+static void record_echo(const char *statement, struct str parameter) {
+    text_put_all(&echoed, str_of(statement), parameter);
 }
 
 /* Checks that exactly these statements and parameters were echoed since the last check. */
-#define CHECK_ECHO(...) check_echo((const struct str[TEXT_MAX_PIECES]){__VA_ARGS__})
-static void check_echo(const struct str pieces[TEXT_MAX_PIECES]) {
+#define CHECK_ECHO(...) check_echo(PIECES(__VA_ARGS__))
+static void check_echo(const struct str pieces[], size_t count) {
     char storage[sizeof echoed_storage];
     struct text expected = TEXT(storage);
-    text_put_pieces(&expected, pieces);
+    text_put_pieces(&expected, pieces, count);
     CHECK_VIEW(text_str(&echoed), text_str(&expected));
     text_clear(&echoed);
 }

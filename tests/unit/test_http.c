@@ -549,8 +549,8 @@ static void test_empty_lines(void) {
 static bool is_harmless(struct str bytes, size_t at, char byte) {
     char storage[512];
     struct text changed = TEXT(storage);
-    text_put_all(&changed, (struct str){bytes.s, at}, (struct str){&byte, 1},
-                 (struct str){bytes.s + at, bytes.len - at}, STR(GET END));
+    text_put_all(&changed, ((struct str){bytes.s, at}), ((struct str){&byte, 1}),
+                 str_from(bytes, at), STR(GET END));
     int n = parse_all(text_str(&changed));
     return n < 0 || (n == (int)bytes.len && memcmp(changed.s, bytes.s, bytes.len) == 0);
 }
@@ -622,7 +622,7 @@ static void test_every_byte(void) {
             for (int byte = 0; byte < 256; byte++) {
                 char storage[256];
                 struct text text = TEXT(storage);
-                text_put_all(&text, str_of(places[i].before), (struct str){&(char){(char)byte}, 1},
+                text_put_all(&text, str_of(places[i].before), ((struct str){&(char){(char)byte}, 1}),
                              str_of(places[i].behind));
                 bool allowed =
                     byte > 0x7f ? places[i].above_0x7f : byte && strchr(places[i].allowed, byte);
@@ -1098,11 +1098,11 @@ static void test_statuses(void) {
     };
     static const int refusals[] = {400, 408, 413, 414, 417, 431, 501, 505};
     TEST("a status has the reason phrase that is registered, or else none (9110 15.1)") {
-        for (size_t i = 0; i < COUNT(statuses); i++) {
-            CASE(statuses[i]);
-            CHECK_VIEW(http_reason(atoi(statuses[i])), str_of(statuses[i] + 4));
+        size_t i = 0;
+        for (int status = -1; status <= 1000; status++) {
+            bool registered = i < COUNT(statuses) && atoi(statuses[i]) == status;
+            CHECK_VIEW(http_reason(status), str_of(registered ? statuses[i++] + 4 : ""));
         }
-        CHECK_VIEW(http_reason(299), STR(""));
         CHECK_VIEW(respond(STR(GET END), 299, STR("b"), STR("{}")),
                    STR("HTTP/1.1 299 " FIXED "Content-Length: 2\r\nX-A: b\r\n\r\n{}"));
     }
@@ -1129,7 +1129,7 @@ static void test_response_limits(void) {
         http_add_field(&res, STR("X-A"), STR("b"));
         CHECK_VIEW(text_str(&res.extra_fields), STR("X-A: b\r\n"));
         respond(STR(GET END), 200, (struct str){large, extra.len - 50}, STR("body"));
-        http_add_field(&res, STR("X-B"), (struct str){large, 40}, (struct str){large, 40});
+        http_add_field(&res, STR("X-B"), ((struct str){large, 40}), ((struct str){large, 40}));
         CHECK_INT(res.extra_fields.len, HTTP_EXTRA_FIELDS_SIZE - 50);
         CHECK(!res.extra_fields.truncated);
         CHECK_VIEW(text_str(&res.body), STR("body"));

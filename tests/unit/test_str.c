@@ -80,10 +80,11 @@ static void test_numbers(void) {
         {UINT64_C(10000000000000000000), "10000000000000000000"},
         {UINT64_MAX, "18446744073709551615"},
     };
-    TEST("a number is written in decimal, from 0 to the largest of 64 bits") {
+    TEST("a number is written in decimal, from 0 to the largest size_t") {
         for (size_t i = 0; i < COUNT(cases); i++) {
             CASE(cases[i].text);
-            CHECK_VIEW(NUMBER(cases[i].number), str_of(cases[i].text));
+            if (cases[i].number > SIZE_MAX) break;
+            CHECK_VIEW(NUMBER((size_t)cases[i].number), str_of(cases[i].text));
         }
     }
     TEST("every NUMBER of a block has digits of its own") {
@@ -143,7 +144,7 @@ static void test_put(void) {
     }
     TEST("an append of several views writes each of them, up to six") {
         struct text text = guarded_text();
-        text_put_all(&text, STR("a"), STR(""), NUMBER(10), (struct str){NULL, 0}, STR("b"),
+        text_put_all(&text, STR("a"), STR(""), NUMBER(10), ((struct str){NULL, 0}), STR("b"),
                      STR("c"));
         CHECK_VIEW(text_str(&text), STR("a10bc"));
         CHECK(!text.truncated);
