@@ -122,7 +122,8 @@ def annotate(source, declared):
             if f"{name} loop {i + 1}" not in sections:
                 sys.exit(f"{source.name}: loop {i + 1} of {name} has no invariant")
     for at, annotation in sorted(inserts, reverse=True):
-        text = f"{text[:at]}/*@ {annotation} */\n{text[at:]}"
+        clauses = re.split(r"(?<=;)\n(?=assert |admit (?!requires))", annotation)
+        text = text[:at] + "".join(f"/*@ {clause} */\n" for clause in clauses) + text[at:]
     return replace(source.name, text, sections)
 
 
