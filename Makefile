@@ -43,7 +43,7 @@ run: server
 	./server $(ARGS)
 test: $(TESTS)
 	TIMEOUT=$${TIMEOUT:-100} sh tests/run.sh $(TESTS)
-programs: $(TESTS) build/suites
+programs: $(TESTS)
 
 # Test programs are always built anew. The server that they start has short seconds, so that its
 # timeouts expire soon.
@@ -57,8 +57,6 @@ build/test_exhaustive: build/flags FORCE
 	$(BUILD) -UHTTP_BUFFER_SIZE -DHTTP_BUFFER_SIZE=2048 -o $@ tests/fuzz/exhaustive.c http.c json.c str.c
 build/test_smoke: server FORCE
 	cp tests/server/smoke.sh $@
-build/suites: build/flags FORCE
-	$(BUILD) -o $@ tests/tools/suites.c json.c sha1.c str.c
 
 # A server that was built is installed as it is, whichever options it was built with. cp -f replaces
 # a running server too; the modes do not depend on the umask.

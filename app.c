@@ -194,7 +194,7 @@ static const char usage[] =
     "  -l  maximum lifetime of a session in seconds, 0 = none (28800)\n"
     "  -b  failed logins in a row before a username must wait, 0 = unlimited (10)\n"
     "  -e  log the SQL of the Python original, session ids included\n"
-    "  -S  behind a proxy that decrypts HTTPS: Secure cookie, https URIs\n"
+    "  -S  behind a proxy with TLS: Secure cookie, https URIs\n"
     "  -q  log no requests\n"
     "  -h  print this help\n"
     "  -V  print the version\n";

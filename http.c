@@ -556,8 +556,8 @@ static const struct {
 };
 
 const char *http_refusal(int status) {
-    size_t i = 0;
-    while (refusals[i].status != status) i++;
+    size_t i = sizeof refusals / sizeof refusals[0] - 1;
+    while (i > 0 && refusals[i].status != status) i--;
     return refusals[i].message;
 }
 

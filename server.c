@@ -97,7 +97,7 @@ struct buffer {
 
 struct connection {
     int64_t since;             /* the time of the last change of state or the last response */
-    struct buffer *buffer;     /* NULL if no input is unparsed and no output is unsent */
+    struct buffer *buffer;     /* for unparsed input and unsent output; NULL if there is neither */
     bool close_after_response; /* no further request is read */
     bool lingering;            /* our side of the connection is shut down */
     bool continue_sent;        /* a 100 (Continue) was sent; reset when the response is made */
@@ -252,6 +252,8 @@ static void close_connection(struct server *server, size_t i, const char *reason
 /* ---- Eviction ---- */
 
 enum resource { PLACE, BUFFER }; /* what a connection is evicted for */
+
+/* A client is known by the network of its address: see struct peer. */
 
 static bool holds(const struct connection *c, enum resource wanted) {
     return c->buffer || wanted == PLACE;

@@ -1,17 +1,17 @@
 /* client.h - a server as a child process, and a client that talks to it: for tests that see the
  * server from outside.
  *
- *     struct child server = start("-a 127.0.0.1 -p 0");
+ *     struct child server = start(LOOPBACK);
  *     struct client client = dial(&server);
- *     CHECK(ask(&client, GET("/home")) == 401);
- *     CHECK(strcmp(client.body, ...) == 0);
+ *     CHECK_INT(ask(&client, GET("/home")), 401);
+ *     CHECK_STR(client.body, UNAUTHORIZED);
  *     hang_up(&client);
- *     CHECK(stop(&server, SIGTERM) == 0);
+ *     CHECK_INT(stop(&server, SIGTERM), 0);
  *
  * The server is the program that the environment variable SERVER names, or build/server. It is built
  * with -DSERVER_SECOND=50000000, so its timeouts are twenty times as short. RUNNER may name a command
- * that runs it, split at blanks: `qemu-arm`, or `valgrind -q --log-file=FILE --error-exitcode=99`.
- * Such a command must not write to standard error itself, because the tests look at it.
+ * that runs it, such as `qemu-arm`. That command must not write to standard error itself, because the
+ * tests look at it.
  *
  * Nothing here waits longer than MAX_WAIT, and the whole program ends after TOTAL_TIMEOUT_S; its
  * children and files are removed then. Include this file first, because it chooses the version of
@@ -30,6 +30,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,12 +52,20 @@
 #endif
 #define TOTAL_TIMEOUT_S 300
 #define COUNT(array)    (sizeof(array) / sizeof *(array))
+#define LOOPBACK        "-a 127.0.0.1 -p 0 "
 
-/* Requests, and their parts. */
+/* Requests, and their parts. COOKIE is the field with the session that ask_with is given. */
 #define HOST      "Host: a\r\n"
+#define COOKIE    "Cookie: session_id=<id>\r\n"
 #define GET(path) "GET " path " HTTP/1.1\r\n" HOST "\r\n"
-#define FOO       "{\"username\":\"foo\",\"password\":\"foo\"}" /* 35 bytes */
+#define FOO       LOGIN_AS("foo", "foo") /* 35 bytes */
 #define LOGIN     "POST /login HTTP/1.1\r\n" HOST "Content-Length: 35\r\n\r\n" FOO
+
+#define LOGIN_AS(name, password) "{\"username\":\"" name "\",\"password\":\"" password "\"}"
+
+#define TEN     "0123456789"
+#define FIFTY   TEN TEN TEN TEN TEN
+#define LONGEST FIFTY FIFTY FIFTY FIFTY FIFTY "01234" /* name or password: 255 bytes */
 
 /* Bodies of responses. */
 #define LOGGED_IN "{\"message\": \"Logged in\", \"session_id\": \"<id>\"}"
@@ -85,13 +94,19 @@ static inline void pause_ms(long ms) { pause_us(ms * 1000); }
 static pid_t children[16]; /* 0 = not in use */
 static char folder[] = "/tmp/server-test-XXXXXX";
 
-static inline const char *path_of(const char *name) {
-    static char path[2][320];
-    static int i;
-    i = !i;
-    snprintf(path[i], sizeof path[i], "%s/%s", folder, name);
-    return path[i];
+/* Returns what printf would print, in memory that one of the next calls uses again. */
+static inline const char *text_of(const char *format, ...) {
+    static char texts[4][2048];
+    static unsigned next;
+    va_list list;
+    char *text = texts[next++ % COUNT(texts)];
+    va_start(list, format);
+    vsnprintf(text, sizeof texts[0], format, list);
+    va_end(list);
+    return text;
 }
+
+static inline const char *path_of(const char *name) { return text_of("%s/%s", folder, name); }
 
 static inline void kill_all(void) {
     for (size_t i = 0; i < COUNT(children); i++)
@@ -115,17 +130,12 @@ static inline void cleanup(void) {
 
 /* How a server is started. Zero is the default of every member. */
 struct setup {
-    const char *options;    /* split at blanks; '' is an empty option */
-    int out;                /* its standard output, instead of a pipe that we read */
-    int err;                /* its standard error, instead of a file that we read */
-    int listener;           /* becomes its descriptor 3 ... */
-    pid_t listen_pid;       /* ... LISTEN_PID, instead of its own process ID ... */
-    const char *listen_fds; /* ... and LISTEN_FDS, instead of 1 */
-    bool no_fds;            /* its standard descriptors are closed */
-    bool broken_stdout;     /* its standard output is a pipe without a reader */
-    int ignored_signal;     /* is ignored at the start */
-    int extra_fds, max_fds; /* descriptors that it inherits, and its limit on them */
-    rlim_t max_file;        /* the size of a file that it may write */
+    const char *options; /* split by a shell */
+    const char *before;  /* commands for that shell, such as "ulimit -n 40" */
+    int out;             /* its standard output, instead of a pipe that we read */
+    int err;             /* its standard error, instead of a file that we read */
+    int listener;        /* becomes its descriptor 3 */
+    bool blocks_signals; /* all signals are blocked at the start */
 };
 
 struct child {
@@ -137,75 +147,38 @@ struct child {
     char stdout_text[4096], stderr_text[65536]; /* what was read of them */
 };
 
-/* Appends the words of `text` to argv. `text` is changed, and must stay valid. */
-static inline void add_words(char *argv[], size_t size, char *text) {
-    size_t count = 0;
-    while (argv[count]) count++;
-    for (char *word = strtok(text, " "); word && count + 1 < size; word = strtok(NULL, " ")) {
-        argv[count++] = strcmp(word, "''") == 0 ? word + 2 : word;
-        argv[count] = NULL;
-    }
-}
-
-static inline void pass_listener(const struct setup *setup) {
-    char pid[24];
-    if (!setup->listener) return;
-    snprintf(pid, sizeof pid, "%ld", (long)(setup->listen_pid ? setup->listen_pid : getpid()));
-    setenv("LISTEN_FDS", setup->listen_fds ? setup->listen_fds : "1", 1);
-    setenv("LISTEN_PID", pid, 1);
-    dup2(setup->listener, 3);
-}
-
-static inline void set_limit(int resource, rlim_t max) {
-    struct rlimit both = {max, max};
-    if (max > 0) setrlimit(resource, &both);
-}
-
 static inline void exec_server(const struct setup *setup, int out, int err) {
     static const int reset[] = {SIGPIPE, SIGHUP, SIGINT, SIGTERM}; /* we may have them ignored */
-    int broken[2];
     const char *runner = getenv("RUNNER"), *server = getenv("SERVER");
-    char *argv[64] = {NULL}, first[256], last[4096], program[256];
-    snprintf(first, sizeof first, "%s", runner ? runner : "");
-    snprintf(program, sizeof program, "%s", server ? server : "build/server");
-    snprintf(last, sizeof last, "%s", setup->options);
-    add_words(argv, COUNT(argv), first);
-    add_words(argv, COUNT(argv), program);
-    add_words(argv, COUNT(argv), last);
-    for (size_t i = 0; i < COUNT(reset); i++) signal(reset[i], SIG_DFL);
-    if (setup->ignored_signal) signal(setup->ignored_signal, SIG_IGN);
-    if (setup->broken_stdout && pipe(broken) == 0) {
-        close(broken[0]);
-        out = broken[1];
-    }
+    char command[4096];
+    sigset_t all;
+    snprintf(command, sizeof command, "%s\nexec %s %s %s", setup->before ? setup->before : "",
+             runner ? runner : "", server ? server : "build/server", setup->options);
     dup2(out, STDOUT_FILENO);
     dup2(err, STDERR_FILENO);
-    pass_listener(setup);
+    if (setup->listener) dup2(setup->listener, 3);
     for (int fd = setup->listener ? 4 : 3; fd < 256; fd++) close(fd);
-    for (int fd = 0; setup->no_fds && fd < 3; fd++) close(fd);
-    for (int i = 0; i < setup->extra_fds; i++) open("/dev/null", O_RDWR);
-    set_limit(RLIMIT_NOFILE, (rlim_t)setup->max_fds);
-    set_limit(RLIMIT_FSIZE, setup->max_file);
-    execvp(argv[0], argv);
-    fprintf(stderr, "cannot run %s: %s\n", argv[0], strerror(errno));
+    for (size_t i = 0; i < COUNT(reset); i++) signal(reset[i], SIG_DFL);
+    sigfillset(&all);
+    if (setup->blocks_signals) sigprocmask(SIG_BLOCK, &all, NULL);
+    execl("/bin/sh", "sh", "-c", command, (char *)NULL);
     _exit(127);
 }
 
-/* Reads the standard output of the server until it serves, or until the end. */
-static inline void read_stdout(struct child *child) {
-    size_t len = strlen(child->stdout_text);
-    ssize_t n;
-    while (!child->serves && len < sizeof child->stdout_text - 1) {
-        if (poll(&(struct pollfd){child->out, POLLIN, 0}, 1, MAX_WAIT) != 1) break;
-        n = read(child->out, child->stdout_text + len, sizeof child->stdout_text - 1 - len);
-        if (n <= 0) break;
+/* Adds what comes from a pipe or a terminal to `text`, until a line with `part` is complete. Returns
+ * that line, or NULL if it does not come. If `part` is NULL, it reads until the end. */
+static inline const char *read_until(int fd, char *text, size_t size, const char *part) {
+    size_t len = strlen(text);
+    const char *line = NULL;
+    while (!line || !strchr(line, '\n')) {
+        if (poll(&(struct pollfd){fd, POLLIN, 0}, 1, MAX_WAIT) != 1) return NULL;
+        ssize_t n = read(fd, text + len, size - 1 - len);
+        if (n <= 0) return NULL;
         len += (size_t)n;
-        child->stdout_text[len] = '\0';
-        child->serves =
-            strstr(child->stdout_text, "Serving on") && child->stdout_text[len - 1] == '\n';
+        text[len] = '\0';
+        line = part ? strstr(text, part) : NULL;
     }
-    const char *colon = strrchr(child->stdout_text, ':');
-    if (child->serves && colon) child->port = atoi(colon + 1);
+    return line;
 }
 
 static inline struct child start_as(struct setup setup) {
@@ -217,14 +190,16 @@ static inline struct child start_as(struct setup setup) {
     if (child.pid == 0)
         exec_server(&setup, setup.out ? setup.out : out[1],
                     setup.err ? setup.err : fileno(child.err));
-    for (size_t i = 0; i < COUNT(children); i++) {
-        if (children[i] != 0) continue;
-        children[i] = child.pid;
-        break;
-    }
+    size_t i = 0;
+    while (i < COUNT(children) - 1 && children[i] != 0) i++;
+    children[i] = child.pid;
     close(out[1]);
     child.out = out[0];
-    read_stdout(&child);
+    const char *serving =
+        read_until(child.out, child.stdout_text, sizeof child.stdout_text, "Serving on ");
+    const char *colon = serving ? strrchr(serving, ':') : NULL;
+    child.serves = serving != NULL;
+    child.port = colon ? atoi(colon + 1) : 0;
     return child;
 }
 
@@ -257,8 +232,7 @@ static inline int wait_for_end(struct child *child) {
     }
     for (size_t i = 0; i < COUNT(children); i++)
         if (children[i] == child->pid) children[i] = 0;
-    child->serves = false;
-    read_stdout(child);
+    read_until(child->out, child->stdout_text, sizeof child->stdout_text, NULL);
     stderr_of(child);
     close(child->out);
     fclose(child->err);
@@ -274,9 +248,7 @@ static inline int stop(struct child *child, int number) {
 static inline void expect_alive(struct child *child) {
     int status;
     if (waitpid(child->pid, &status, WNOHANG) == 0) return;
-    printf("FAIL the server has ended before its time: %s %d\n",
-           WIFSIGNALED(status) ? "signal" : "status",
-           WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    printf("FAIL the server has ended before its time: wait status %d\n", status);
     tests_failed++;
     exit(test_report());
 }
@@ -295,12 +267,18 @@ static inline int open_pty(int *theirs) {
     return -1;
 }
 
+/* Returns the writing end of a pipe whose reading end is closed. */
+static inline int open_broken_pipe(void) {
+    int ends[2];
+    if (pipe(ends) < 0) test_give_up("open a pipe");
+    close(ends[0]);
+    return ends[1];
+}
+
 /* Returns the number of open descriptors of the server, or -1 if the system does not tell it. */
 static inline int count_descriptors(const struct child *child) {
-    char path[40];
     int count = 0;
-    snprintf(path, sizeof path, "/proc/%ld/fd", (long)child->pid);
-    DIR *descriptors = opendir(path);
+    DIR *descriptors = opendir(text_of("/proc/%ld/fd", (long)child->pid));
     if (!descriptors) return -1;
     while (readdir(descriptors)) count++;
     closedir(descriptors);
@@ -319,7 +297,7 @@ enum {
 struct client {
     int fd;
     bool no_body; /* the responses have none, because the requests are HEAD */
-    size_t len;   /* bytes in `in`, which belong to the next responses */
+    size_t len;   /* of the text in `in`, which belongs to the next responses */
     char in[32768];
     char head[4096], body[16384]; /* of the latest response */
 };
@@ -355,10 +333,6 @@ static inline struct client dial_as(const void *address, size_t len, bool small_
     return client;
 }
 
-static inline struct client dial_address(const void *address, size_t len) {
-    return dial_as(address, len, false, 0);
-}
-
 static inline struct client dial_from(const struct child *server, int from) {
     struct sockaddr_in address = loopback(server->port);
     return dial_as(&address, sizeof address, false, from);
@@ -388,28 +362,13 @@ static inline bool send_text(struct client *client, const char *text) {
 /* Returns 1 if more has come, or what read_response returns. */
 static inline int read_more(struct client *client) {
     struct pollfd polled = {client->fd, POLLIN, 0};
-    if (client->fd < 0 || client->len == sizeof client->in) return BROKEN;
+    size_t room = sizeof client->in - 1 - client->len;
+    if (client->fd < 0 || room == 0) return BROKEN;
     if (poll(&polled, 1, MAX_WAIT) != 1) return TIMED_OUT;
-    ssize_t n = recv(client->fd, client->in + client->len, sizeof client->in - client->len, 0);
+    ssize_t n = recv(client->fd, client->in + client->len, room, 0);
     if (n > 0) client->len += (size_t)n;
+    client->in[client->len] = '\0';
     return n > 0 ? 1 : n == 0 && client->len == 0 ? ENDED : BROKEN;
-}
-
-/* Returns the length of the head at the start of `in`, 0 if it is incomplete. */
-static inline size_t head_length(const struct client *client) {
-    for (size_t i = 4; i <= client->len; i++)
-        if (memcmp(client->in + i - 4, "\r\n\r\n", 4) == 0) return i;
-    return 0;
-}
-
-/* Returns whether a header line of the latest response begins with `start`. */
-static inline bool has_line(const struct client *client, const char *start) {
-    const char *line = client->head;
-    while ((line = strstr(line, "\r\n")) != NULL) {
-        line += 2;
-        if (strncmp(line, start, strlen(start)) == 0) return true;
-    }
-    return false;
 }
 
 /* A header line of the latest response begins with this string literal. */
@@ -417,11 +376,12 @@ static inline bool has_line(const struct client *client, const char *start) {
 
 /* Reads one response. Returns its status, or one of the three values above. */
 static inline int read_response(struct client *client) {
-    size_t head, body = 0;
-    int more = 1;
+    const char *end;
+    int more;
     client->head[0] = client->body[0] = '\0';
-    while ((head = head_length(client)) == 0)
+    while ((end = strstr(client->in, "\r\n\r\n")) == NULL)
         if ((more = read_more(client)) != 1) return more;
+    size_t head = (size_t)(end + 4 - client->in), body = 0;
     if (head >= sizeof client->head) return BROKEN;
     memcpy(client->head, client->in, head);
     client->head[head] = '\0';
@@ -433,7 +393,7 @@ static inline int read_response(struct client *client) {
     memcpy(client->body, client->in + head, body);
     client->body[body] = '\0';
     client->len -= head + body;
-    memmove(client->in, client->in + head + body, client->len);
+    memmove(client->in, client->in + head + body, client->len + 1);
     return strncmp(client->head, "HTTP/1.1 ", 9) == 0 ? atoi(client->head + 9) : BROKEN;
 }
 
@@ -461,27 +421,40 @@ static inline void hide_ids(char *text) {
     }
 }
 
+/* Sends a request that is put together from these parts, and reads its response. `body` may be NULL.
+ * In the fields, <id> stands for the session. */
+static inline int ask_with(struct client *client, const char *line, const char *fields,
+                           const char *body, const char *session) {
+    char request[4096], length[48] = "";
+    const char *mark = strstr(fields, "<id>");
+    int before = mark ? (int)(mark - fields) : (int)strlen(fields);
+    if (body) snprintf(length, sizeof length, "Content-Length: %zu\r\n", strlen(body));
+    snprintf(request, sizeof request, "%s HTTP/1.1\r\n" HOST "%.*s%s%s%s\r\n%s", line, before,
+             fields, mark ? session : "", mark ? mark + 4 : "", length, body ? body : "");
+    return ask(client, request);
+}
+
+/* Copies the session id in the response to a login, or the empty string. */
+static inline void copy_id(const struct client *client, char id[41]) {
+    const char *value = strstr(client->body, "\"session_id\": \"");
+    snprintf(id, 41, "%s", value ? value + 15 : "");
+}
+
 /* Logs in with these credentials (a JSON text) and copies the session id. Returns the status. */
 static inline int log_in(const struct child *server, const char *credentials, char id[41]) {
-    char request[2048];
-    snprintf(request, sizeof request,
-             "POST /login HTTP/1.1\r\n" HOST "Content-Length: %zu\r\n\r\n%s", strlen(credentials),
-             credentials);
     struct client client = dial(server);
-    int status = ask(&client, request);
-    const char *value = strstr(client.body, "\"session_id\": \"");
-    id[0] = '\0';
-    if (value) snprintf(id, 41, "%s", value + 15);
+    int status = ask_with(&client, "POST /login", "", credentials, NULL);
+    copy_id(&client, id);
     hang_up(&client);
     return status;
 }
 
-/* Returns the status of GET /home in the session `id`. */
+/* Sends GET /home in the session `id`. Returns the status. */
 static inline int visit(const struct child *server, const char *id) {
-    char request[200];
-    snprintf(request, sizeof request, "GET /home HTTP/1.1\r\n" HOST "Cookie: session_id=%s\r\n\r\n",
-             id);
-    return ask_once(server, request);
+    struct client client = dial(server);
+    int status = ask_with(&client, "GET /home", COOKIE, NULL, id);
+    hang_up(&client);
+    return status;
 }
 
 /* Must be called first. Ends the program if no server can be reached: each test would only say so. */
@@ -493,15 +466,14 @@ static inline void begin_tests(void) {
     signal(SIGINT, on_fatal_signal);
     test_catch_signals(on_fatal_signal);
     alarm(TOTAL_TIMEOUT_S);
-    struct child server = start("-a 127.0.0.1 -p 0");
+    struct child server = start(LOOPBACK);
     struct client client = dial(&server);
     if (server.serves && client.fd < 0) test_give_up("connect to 127.0.0.1");
     hang_up(&client);
-    bool serves = server.serves;
     int status = stop(&server, SIGTERM);
     TEST("a server starts on a free port, and ends after SIGTERM") {
         CHECK_STR(server.stderr_text, "");
-        CHECK(serves);
+        CHECK(server.serves);
         CHECK_INT(status, 0);
     }
     if (test_is_bad) exit(test_report());

@@ -1,4 +1,4 @@
-# server.sh - how scripts start a server; they include this file.
+# server.sh - how scripts start a server, and log in; they include this file.
 #
 #     serve FOLDER COMMAND...
 #
@@ -19,4 +19,16 @@ serve() {
     port=${name##*:}
     url=http://127.0.0.1:$port
     [ -n "$name" ] || { cat "$said_file" "$log_file"; return 1; }
+}
+
+# greets URL [OPTION...]: with these options of curl, foo logs in, is greeted and logs out. $inside
+# is a command that runs curl in another place.
+inside=''
+greets() {
+    site=$1
+    shift
+    set -- $inside curl -sS -m 10 -b "$work/jar" -c "$work/jar" "$@"
+    "$@" -d '{"username": "foo", "password": "foo"}' "$site/login" >"$work/response" &&
+        "$@" "$site/home" | grep -Fx '{"message": "Hello, foo"}' &&
+        "$@" -d '' "$site/logout" | grep -Fx '{"message": "logged out"}'
 }

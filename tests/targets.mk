@@ -1,7 +1,7 @@
 # The tests beyond `make test`. Each target runs a script below tests/ whose head says what it does and
 # what it needs. Most scripts end with `N passed, N failed`.
 
-# fuzz: five fuzzers, a minute each; FUZZ= seconds and names
+# fuzz: four fuzzers, a minute each; FUZZ= seconds and names
 fuzz:
 	sh tests/fuzz/run.sh $(FUZZ)
 # exhaustive: every short request and JSON text against a second opinion, under the sanitizers
@@ -10,9 +10,16 @@ exhaustive:
 	$(CC) -std=c99 -O2 -g -fsanitize=address,undefined -fno-sanitize-recover=all -I. \
 	    -DHTTP_BUFFER_SIZE=2048 -o build/exhaustive_more tests/fuzz/exhaustive.c http.c json.c str.c
 	build/exhaustive_more 1
+# boundaries: what each module may not ask of the system
+boundaries: server
+	sh tests/tools/boundaries.sh
 # suites: public test suites for JSON, UTF-8 and SHA-1; SUITES= their folder
-suites: build/suites
-	sh tests/tools/suites.sh build/suites $(SUITES)
+suites:
+	CC='$(CC)' python3 tests/tools/suites.py $(SUITES)
+# conformance: the tests of another folder, which may be missing; SHARED= its path
+SHARED = ../shared
+conformance: server
+	CC='$(CC)' sh tests/tools/conformance.sh $(SHARED)
 # lint: gcc's analyzer, clang-tidy and cppcheck
 lint:
 	sh tests/tools/lint.sh
@@ -28,31 +35,31 @@ boards:
 # portable: other compilers, standards and C libraries, lwIP, and nothing but POSIX names
 portable:
 	CC='$(CC)' sh tests/cross/portable.sh
-# boot: emulated Arm boards on which the server is the only program; KERNEL=build, BOOT=-m
+# boot: emulated Arm boards on which the server is the only program; KERNEL=build, BOOT= names
 boot:
 	KERNEL='$(KERNEL)' sh tests/cross/boot/boot.sh $(BOOT)
 # memory: the memory of a small board's build
 memory:
 	CC='$(CC)' sh tests/cross/memory.sh
-# services: systemd, BusyBox's init, socket activation
+# services: systemd and BusyBox's init
 services: server
-	sh tests/run.sh tests/integration/handover.sh tests/integration/services.sh
+	sh tests/run.sh tests/integration/services.sh
 # fronts: behind nginx, and three servers behind HAProxy
 fronts: server
 	sh tests/run.sh tests/integration/nginx.sh tests/integration/haproxy.sh
 # browser: Chromium logs in, is greeted, and is refused across sites
 browser: server
 	sh tests/run.sh tests/integration/browser.sh
-# clients: curl, wget, HTTPie, Python, Node, ab, wrk, h2load
+# clients: curl, wget, HTTPie, Python, Node, ab, wrk
 clients: server
 	sh tests/run.sh tests/integration/clients.sh
 # packaging: install and uninstall, the manual page, the README's lines for scripts
 packaging: server
 	sh tests/run.sh tests/integration/install.sh tests/integration/script.sh
-# documents: the commands, links, pictures and quotations of docs/
+# documents: the commands, links, pictures and quotations of docs/, and the trees of make trace
 documents: server
-	CC='$(CC)' sh tests/run.sh tests/integration/docs.sh tests/integration/quotes.sh
-# trace: the calls of each request of the README's walk, as a tree; TRACE='-i 2' or -a for more of them
+	CC='$(CC)' sh tests/run.sh tests/integration/docs.sh tests/trace/check.sh
+# trace: the calls of each request of the README's walk, as a tree; TRACE=-a for all of them
 trace:
 	CC='$(CC)' sh tests/trace/trace.sh $(TRACE)
 # bench: speed, compared with a baseline and with other servers; BENCH=-q for a quick look
@@ -61,7 +68,7 @@ bench: server
 # count: instructions and system calls per request, and the size of the text
 count: server
 	CC='$(CC)' sh tests/bench/count.sh
-# load: noisy neighbours, sessions under attack, shutdowns under load
+# load: noisy neighbours, shutdowns under load, secrets in memory
 load: server
 	CC='$(CC)' sh tests/load/run.sh
 # soak: a mixed load for ten minutes, or SOAK= seconds
@@ -83,6 +90,6 @@ matrix:
 proofs:
 	python3 tests/proofs/prove.py $(PROOFS)
 	CC='$(CC)' sh tests/proofs/programs.sh
-# mistakes: each mistake of a list makes the proofs fail
+# mistakes: each mistake of a list makes the proofs fail, or each MISTAKES-th
 mistakes:
-	CC='$(CC)' sh tests/proofs/mistakes.sh
+	CC='$(CC)' sh tests/proofs/mistakes.sh $(MISTAKES)

@@ -10,11 +10,10 @@
  *     ...
  *     return test_report();
  *
- * The name of a test is a sentence of the specification. A test fails if one CHECK in it fails; the
- * others are still evaluated. CASE(name) says what the checks behind it look at, where a table is
- * walked. The first failure of a test is printed on standard output with all that is known about it,
- * and the others are counted. If a signal ends the program, it prints in which test. The last line is
- * `N passed, N failed`.
+ * The name of a test is a sentence of the specification. CASE(name) or CASE_OF(rule, input) says what
+ * the checks behind it look at, where a table is walked. The first failure of a test is printed on
+ * standard output with all that is known about it, and the others are counted. If a signal ends the
+ * program, it prints in which test. The last line is `N passed, N failed`.
  */
 #ifndef TEST_H
 #define TEST_H
@@ -165,8 +164,10 @@ static inline void test_check_has(const char *text, const char *part, const char
     test_show();
 }
 
-#define TEST(sentence)   for (test_begin(sentence); test_running; test_end())
-#define CASE(name)       ((void)snprintf(test_case, sizeof test_case, "%s", (name)))
+#define TEST(sentence) for (test_begin(sentence); test_running; test_end())
+#define CASE(name)     ((void)snprintf(test_case, sizeof test_case, "%s", (name)))
+#define CASE_OF(rule, input)                                                                       \
+    ((void)snprintf(test_case, sizeof test_case, "%s: %s", (rule), (input)))
 #define CHECK(condition) test_check((condition), #condition, __FILE__, __LINE__)
 #define CHECK_INT(seen, expected)                                                                  \
     test_check_int((intmax_t)(seen), (intmax_t)(expected), #seen, __FILE__, __LINE__)
@@ -178,11 +179,7 @@ static inline void test_check_has(const char *text, const char *part, const char
         test_check_bytes(test_seen.s, test_seen.len, test_expected.s, test_expected.len, #seen,    \
                          __FILE__, __LINE__);                                                      \
     } while (0)
-#define CHECK_CASE(condition, name)                                                                \
-    do {                                                                                           \
-        CASE(name);                                                                                \
-        CHECK(condition);                                                                          \
-    } while (0)
+#define CHECK_CASE(condition, name) (CASE(name), CHECK(condition))
 
 /* ---- What a test needs ---- */
 
@@ -206,6 +203,8 @@ static inline void test_tried(void) {
     test_is_held = false;
     test_show();
 }
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
 
 /* STR of str.h as an initialiser of static data, where C99 does not allow a compound literal. */
 #define STR_INIT(literal)                                                                          \

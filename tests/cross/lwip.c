@@ -72,27 +72,28 @@ static const char *ask(const char *method, const char *path, const char *body) {
     return response;
 }
 
-static void check(const char *sentence, const char *response, const char *status,
-                  const char *expected) {
+static void check(const char *sentence, const char *method, const char *path, const char *body,
+                  const char *status, const char *expected) {
+    const char *response = ask(method, path, body);
     bool good = !strncmp(response, status, strlen(status)) && strstr(response, expected);
     passed += good;
     failed += !good;
-    if (!good) printf("FAIL %s\n%s\n", sentence, response);
+    if (!good)
+        printf("FAIL %s\n     expected: %s, %s\n     seen: %s\n", sentence, status, expected,
+               response);
+    const char *id = strstr(response, "session_id=");
+    if (id && !token[0]) snprintf(token, sizeof token, "%s", id + strlen("session_id="));
 }
 
 static void *run_client(void *unused) {
-    const char *login = "{\"username\":\"foo\",\"password\":\"foo\"}";
-    const char *refused = "I can't let you do that";
+    const char *foo = "{\"username\":\"foo\",\"password\":\"foo\"}", *ok = "HTTP/1.1 200";
     (void)unused;
-    check("before the login", ask("GET", "/home", ""), "HTTP/1.1 401", refused);
-    const char *response = ask("POST", "/login", login);
-    const char *id = strstr(response, "session_id=");
-    check("the login", response, "HTTP/1.1 200", "\"Logged in\"");
-    if (id) snprintf(token, sizeof token, "%s", id + strlen("session_id="));
-    check("the greeting", ask("GET", "/home", ""), "HTTP/1.1 200", "\"Hello, foo\"");
-    check("an unknown path", ask("GET", "/nothing", ""), "HTTP/1.1 404", "/nothing");
-    check("the logout", ask("POST", "/logout", ""), "HTTP/1.1 200", "\"logged out\"");
-    check("after the logout", ask("GET", "/home", ""), "HTTP/1.1 401", refused);
+    check("before the login", "GET", "/home", "", "HTTP/1.1 401", "I can't let you do that");
+    check("the login", "POST", "/login", foo, ok, "\"Logged in\"");
+    check("the greeting", "GET", "/home", "", ok, "\"Hello, foo\"");
+    check("an unknown path", "GET", "/nothing", "", "HTTP/1.1 404", "/nothing");
+    check("the logout", "POST", "/logout", "", ok, "\"logged out\"");
+    check("after the logout", "GET", "/home", "", "HTTP/1.1 401", "I can't let you do that");
     printf("%d passed, %d failed\n", passed, failed);
     fflush(stdout);
     _exit(failed > 0);

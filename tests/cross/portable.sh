@@ -6,35 +6,22 @@
 #   - Every header, function and constant that they use is listed in the file `names`.
 #   - No #if tests for a system: it may only test names that the sources themselves define.
 #   - dietlibc builds them, if it is given the two constants that it lacks.
-#   - lwip.sh: they compile for a board without an operating system.
+#   - They run over lwIP, and compile for a board without an operating system, with examples/lwip/port.c in
+#     place of listen.c and log.c.
 #
 #     CC=cc sh tests/cross/portable.sh
 #
-# A compiler that is not installed is reported and skipped.
-# shellcheck disable=SC2086 # lists of modules and of flags are words
+# What is not installed is reported and skipped.
 . tests/cross/common.sh
 work=build/portable
-. tests/cross/lwip.sh
 
 # ---- Compilers and standards ----
 
 compiles() { # COMPILER STANDARD
-    flags=$strict
+    flags="$strict -O2"
     if [ "$1" = tcc ]; then flags='-Wall -Werror'; fi
     for module in $modules; do
         "$1" $flags -std="$2" -D_POSIX_C_SOURCE=200809L -c -o "$work/$module.o" "$module.c" || return
-    done
-}
-
-try_compilers() {
-    for compiler in gcc clang tcc musl-gcc; do
-        is_installed $compiler || {
-            echo "$compiler: skipped, as it is not installed"
-            continue
-        }
-        for standard in c99 c11 c17; do
-            check "$compiler compiles the sources as $standard" compiles $compiler $standard
-        done
     done
 }
 
@@ -44,26 +31,15 @@ builds_with_dietlibc() {
         2>"$work/diet.log" && SERVER=$work/diet sh tests/server/smoke.sh
 }
 
-try_dietlibc() {
-    if is_installed diet; then
-        check 'dietlibc builds a server that works, with two definitions' builds_with_dietlibc
-    else
-        echo 'dietlibc: skipped, as it is not installed'
-    fi
-}
-
 # ---- Names ----
 
-listed() { # KIND...
-    for kind; do sed -n "s/^$kind //p" tests/cross/names; done | tr -s ' ' '\n' | sort -u
-}
+# The names of these kinds in the list.
+listed() { grep -E "^($1) " tests/cross/names | cut -d ' ' -f 2- | tr -s ' ' '\n' | sort -u; }
 
-# Succeeds if every line of the second list is in the first; otherwise prints those that are not. Both
-# are sorted.
-is_subset() {
-    beyond=$(comm -13 "$1" "$2")
-    [ -z "$beyond" ] || echo "$beyond"
-    [ -z "$beyond" ]
+# Prints what stands in the input, but neither in the list of names nor in the file.
+beyond() { # KINDS [FILE]
+    listed "$1" | sort -u - ${2-} >"$work/known"
+    sort -u | comm -13 "$work/known" -
 }
 
 # At -O0 and without builtins the objects call exactly what the sources call.
@@ -99,36 +75,70 @@ own_constants() {
 used_constants() { grep -v '^# *include' "$work/bare" | words | grep -E '^[A-Z_][A-Z0-9_]+$'; }
 
 tested_names() {
-    grep -E '^# *(if|ifdef|ifndef|elif)' "$work/bare" | words |
-        grep -v -x -e if -e ifdef -e ifndef -e elif -e defined
+    grep -E '^# *(if|ifdef|ifndef|elif)' "$work/bare" | words | grep -vxE 'if|ifdef|ifndef|elif|defined'
 }
 
-check_names() {
-    bare_sources >"$work/bare"
-    own_constants >"$work/own_constants"
-    listed header >"$work/headers"
-    listed function internal >"$work/functions"
-    listed constant | sort -u - "$work/own_constants" >"$work/constants"
+# ---- lwIP ----
 
-    used_functions >"$work/used_functions"
-    used_constants | sort -u >"$work/used_constants"
-    sed -n 's/^# *include *<\(.*\)>.*/\1/p' ./*.c ./*.h | sort -u >"$work/used_headers"
-    tested_names | sort -u >"$work/tested_names"
+lwip_headers=/usr/include/lwip
+lwip_flags="$strict -std=c99 -DHTTP_BUFFER_SIZE=2048 -I."
 
-    check 'every header is in the list of names' is_subset "$work/headers" "$work/used_headers"
-    check 'every function is in the list of names' \
-        is_subset "$work/functions" "$work/used_functions"
-    check 'every constant is in the list of names' \
-        is_subset "$work/constants" "$work/used_constants"
-    check 'no #if tests for a system' is_subset "$work/own_constants" "$work/tested_names"
+# Compiles the modules that use sockets with names.h, and the others without.
+compile_for_lwip() { # FOLDER COMPILER FLAGS...
+    folder=$1
+    shift
+    mkdir -p "$folder"
+    for module in route http json db sha1 str; do
+        "$@" $lwip_flags -isystem $lwip_headers -c -o "$folder/$module.o" $module.c || return
+    done
+    for file in server.c examples/lwip/port.c; do
+        "$@" $lwip_flags -isystem $lwip_headers -include examples/lwip/names.h -c \
+            -o "$folder/$(basename "$file" .c).o" "$file" || return
+    done
 }
 
-LC_ALL=C
-export LC_ALL
+# newlib declares clocks only if it is told that the board has them.
+compiles_for_newlib() {
+    compile_for_lwip "$work/newlib" arm-none-eabi-gcc -Os -mthumb -mcpu=cortex-m3 \
+        -D_POSIX_TIMERS=1 -D_POSIX_MONOTONIC_CLOCK=1 -isystem examples/lwip/newlib
+}
+
+runs_over_lwip() {
+    compile_for_lwip "$work/lwip" ${CC:-cc} -D_GNU_SOURCE &&
+        ${CC:-cc} $lwip_flags -Dmain=app_main -c -o "$work/lwip/app.o" app.c &&
+        ${CC:-cc} $lwip_flags -D_GNU_SOURCE -isystem $lwip_headers -o "$work/lwip/smoke" \
+            tests/cross/lwip.c "$work"/lwip/*.o -llwip -lpthread &&
+        "$work/lwip/smoke"
+}
+
+export LC_ALL=C
 rm -rf "$work"
 mkdir -p "$work"
-try_compilers
-try_dietlibc
-check_names
-try_lwip
+check 'one command builds the server' ${CC:-cc} -o "$work/server" ./*.c
+for compiler in gcc clang tcc musl-gcc; do
+    is_installed $compiler || { skip "$compiler is not installed"; continue; }
+    for standard in c99 c11 c17; do
+        check "$compiler compiles the sources as $standard" compiles $compiler $standard
+    done
+done
+if is_installed diet; then
+    check 'dietlibc builds a server that works, with two definitions' builds_with_dietlibc
+else
+    skip 'dietlibc is not installed'
+fi
+bare_sources >"$work/bare"
+own_constants >"$work/own_constants"
+check 'every header is in the list of names' \
+    equal '' "$(sed -n 's/^# *include *<\(.*\)>.*/\1/p' ./*.c ./*.h | beyond header)"
+check 'every function is in the list of names' equal '' "$(used_functions | beyond 'function|internal')"
+check 'every constant is in the list of names' \
+    equal '' "$(used_constants | beyond constant "$work/own_constants")"
+check 'no #if tests for a system' equal '' "$(tested_names | beyond none "$work/own_constants")"
+if [ -f $lwip_headers/lwip/sockets.h ] && is_installed arm-none-eabi-gcc; then
+    check 'the sources compile with newlib and lwIP for a Cortex-M3' compiles_for_newlib
+    arm-none-eabi-size -t "$work"/newlib/*.o | awk 'END { print "lwip: text", $1, "bytes for a Cortex-M3" }'
+    check 'a login, a greeting and a logout over lwIP, on this machine' runs_over_lwip
+else
+    skip "lwIP's headers or arm-none-eabi-gcc are not installed"
+fi
 report

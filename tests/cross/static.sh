@@ -1,16 +1,12 @@
 #!/bin/sh
-# static.sh - builds one small executable that needs no other file. It runs on any kernel of this
-# system with this instruction set. It is built with musl's compiler if that is installed, because its
-# C library is by far the smallest, otherwise with CC.
+# static.sh - builds one small executable that needs no other file, build/server-static. It runs on any
+# kernel of this system with this instruction set. It is built with musl's compiler if that is installed,
+# because its C library is by far the smallest, otherwise with CC.
 #
 #     CC=cc CPPFLAGS=-DHTTP_BUFFER_SIZE=2048 sh tests/cross/static.sh
-#
-# The file is build/server-static.
-# shellcheck disable=SC2086 # lists of sources and of flags are words
 . tests/cross/common.sh
 file=build/server-static
 max=90112
-
 compiler=${CC:-cc}
 if is_installed musl-gcc; then compiler=musl-gcc; fi
 
@@ -19,19 +15,16 @@ if is_installed musl-gcc; then compiler=musl-gcc; fi
 small='-fno-pie -no-pie -fno-asynchronous-unwind-tables -flto -ffunction-sections -fdata-sections
        -Wl,--gc-sections,--build-id=none,-z,noseparate-code,-z,norelro,-z,common-page-size=64'
 
-build() {
-    $compiler ${CPPFLAGS-} -std=c99 -Os "$@" -static -s -o "$file" $sources
-}
+build() { $compiler ${CPPFLAGS-} -std=c99 -Os "$@" -static -s -o "$file" $sources; }
 
 mkdir -p build
 build $small 2>/dev/null || build || exit 1
 bytes=$(wc -c <"$file" | tr -d ' ')
 echo "$file: $bytes bytes, by $compiler"
-
-names_no_interpreter() { ! readelf -l "$file" | grep -q INTERP; }
-starts() { [ "$("$file" -V | cut -c 1-7)" = 'server ' ]; }
-check 'the file starts' starts
-if is_installed readelf; then check 'the file needs no shared library' names_no_interpreter; fi
+check 'the file starts' equal 'server ' "$("$file" -V | cut -c 1-7)"
+if is_installed readelf; then
+    check 'the file needs no shared library' equal '' "$(readelf -l "$file" | grep INTERP)"
+fi
 if [ "$compiler $(uname -m)" = 'musl-gcc x86_64' ]; then
     check "the file has at most $max bytes, not $bytes" [ "$bytes" -le "$max" ]
 fi

@@ -117,7 +117,6 @@ static struct client {
 static size_t client_count;
 static char outputs[MAX_CLIENTS][OUTPUT_SIZE + 1];
 static int queued, accepted, accepts, open_clients; /* accepts: calls */
-static bool clients_return; /* a client whose connection is closed comes again at once */
 
 enum fake_call { ACCEPT, FCNTL, RECV, SEND, SHUTDOWN, POLL, WRITE, CLOCK, FAKE_CALLS };
 static int fail_next[FAKE_CALLS], fail_always[FAKE_CALLS]; /* with this error; 0 = none */
@@ -247,7 +246,6 @@ static int fake_close(int fd) {
     c->open = c->has_event = false;
     c->closed = true;
     open_clients--;
-    if (clients_return) queue_client_at((size_t)(c - clients));
     return 0;
 }
 
@@ -398,6 +396,10 @@ static int fake_poll(struct pollfd pollfds[], nfds_t count, int timeout) {
     last_poll.looked_at_listener = pollfds[LISTENER].fd >= 0;
     last_poll.was_full = count == server->nfds;
     full_polls += last_poll.was_full;
+    must(count == server->nfds || count == server->active_end,
+         "an active poll looks at the active connections, a full poll at all");
+    must(pollfds[STOP_PIPE].fd == (server->shutdown_deadline ? -1 : server->stop_pipe[0]),
+         "the stop pipe is polled until the shutdown begins");
     if (before_poll) before_poll(pollfds, count);
     last_poll.ready = result_of(POLL);
     if (last_poll.ready < 0) return -1;
@@ -438,7 +440,6 @@ static void open_server(const struct route routes[], size_t max_connections) {
 }
 
 static void close_server(void) {
-    clients_return = false;
     last_client = SIZE_MAX;
     server_destroy(server);
     server = NULL;
@@ -461,16 +462,23 @@ static bool is_partial_request(const struct text *in) {
     return http_empty_lines_len(in->s, in->len) == 0 && http_parse(in->s, in->len, &req) == 0;
 }
 
-/* Each open connection has one entry in the arrays, and its event was handled. */
+/* Each open connection has one entry in the arrays, and its event was handled. After a full poll the
+ * server decides again which connections are active. Otherwise those that are new are added. */
 static void check_system(void) {
+    static int64_t next_full_poll;
+    bool decides_again = server->next_full_poll != next_full_poll;
     size_t entries = server->nfds - FIRST;
     const char *broken = invariant_violation(server);
+    next_full_poll = server->next_full_poll;
     must(!broken, broken);
     for (size_t i = FIRST; i < server->nfds; i++) {
         const struct connection *c = &server->connections[i];
+        bool in_front = i < server->active_end;
         client_of(server->pollfds[i].fd);
         must(state_of(c) != READING || is_partial_request(&c->buffer->in),
              "every complete request is responded to");
+        must(decides_again ? in_front == is_active(server, c) : in_front || c->since < server->now,
+             "the active connections stand in front, and those that were accepted since");
     }
     for (size_t i = 0; i < client_count; i++) {
         must(!clients[i].has_event, "no event is skipped");

@@ -18,7 +18,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,6 +25,7 @@
 int __real_open(const char *path, int flags, ...);
 int __real_close(int fd);
 int __real_fcntl(int fd, int command, ...);
+int __real_fstat(int fd, struct stat *to);
 int __real_clock_gettime(clockid_t clock, struct timespec *to);
 time_t __real_time(time_t *to);
 
@@ -56,6 +56,8 @@ static bool fails(enum call call) {
     return true;
 }
 
+/* ---- Arguments and results that are changed on the way; calls.h names these ---- */
+
 static size_t max_moved(size_t len) {
     size_t max = the_injection()->max_moved;
     return max && len > max && !over ? max : len;
@@ -68,32 +70,19 @@ static size_t max_read(size_t len) {
     return len > shortfall ? len - shortfall : 0;
 }
 
+static size_t counted(size_t size) {
+    the_injection()->allocated += size;
+    return size;
+}
+
 #define CALL(type, name, parameters, arguments, failure, ...)                                      \
     type __real_##name parameters;                                                                 \
-    type __wrap_##name parameters;                                                                 \
     type __wrap_##name parameters { return fails(CALL_##name) ? failure : __real_##name arguments; }
 #define OWN(...)
 #include "calls.h"
 
-/* The buffer in the kernel is small, so that it is soon full if the client does not read. */
-int __real_accept(int fd, struct sockaddr *address, socklen_t *len);
-int __wrap_accept(int fd, struct sockaddr *address, socklen_t *len);
-int __wrap_accept(int fd, struct sockaddr *address, socklen_t *len) {
-    int small = 2048, accepted = fails(CALL_accept) ? -1 : __real_accept(fd, address, len);
-    if (accepted >= 0) __real_setsockopt(accepted, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
-    note_descriptor(accepted);
-    return accepted;
-}
+/* ---- Stand-ins that are written by hand ---- */
 
-/* The descriptor is free even if close fails, as it is on most systems. */
-int __wrap_close(int fd);
-int __wrap_close(int fd) {
-    int result = __real_close(fd);
-    note_descriptor(fd);
-    return fails(CALL_close) ? -1 : result;
-}
-
-int __wrap_fcntl(int fd, int command, ...);
 int __wrap_fcntl(int fd, int command, ...) {
     va_list list;
     va_start(list, command);
@@ -104,15 +93,12 @@ int __wrap_fcntl(int fd, int command, ...) {
     return fails(CALL_fcntl) ? -1 : __real_fcntl(fd, command, flags);
 }
 
-int __real_fstat(int fd, struct stat *to);
-int __wrap_fstat(int fd, struct stat *to);
 int __wrap_fstat(int fd, struct stat *to) {
     int result = fails(CALL_fstat) ? -1 : __real_fstat(fd, to);
     if (result == 0 && the_injection()->only_files) to->st_mode = S_IFREG | 0600;
     return result;
 }
 
-int __wrap_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...) {
     va_list list;
     va_start(list, flags);
@@ -121,16 +107,6 @@ int __wrap_open(const char *path, int flags, ...) {
     return fails(CALL_open) ? -1 : __real_open(path, flags, mode);
 }
 
-/* Without descriptors poll only waits, which fails with EINTR alone. */
-int __real_poll(struct pollfd pollfds[], nfds_t count, int timeout);
-int __wrap_poll(struct pollfd pollfds[], nfds_t count, int timeout);
-int __wrap_poll(struct pollfd pollfds[], nfds_t count, int timeout) {
-    check_invariants(pollfds);
-    bool can_fail = count > 0 || the_injection()->error == EINTR;
-    return can_fail && fails(CALL_poll) ? -1 : __real_poll(pollfds, count, timeout);
-}
-
-int __wrap_printf(const char *format, ...);
 int __wrap_printf(const char *format, ...) {
     va_list list;
     va_start(list, format);
@@ -139,7 +115,6 @@ int __wrap_printf(const char *format, ...) {
     return result;
 }
 
-int __wrap_fprintf(FILE *file, const char *format, ...);
 int __wrap_fprintf(FILE *file, const char *format, ...) {
     va_list list;
     va_start(list, format);
@@ -148,11 +123,9 @@ int __wrap_fprintf(FILE *file, const char *format, ...) {
     return result;
 }
 
-/* What a call that fails has written is unspecified. */
-int __wrap_clock_gettime(clockid_t clock, struct timespec *to);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *to) {
     if (fails(CALL_clock_gettime)) {
-        memset(to, 0x55, sizeof *to);
+        memset(to, 0x55, sizeof *to); /* what it has written is unspecified */
         return -1;
     }
     int result = __real_clock_gettime(clock, to);
@@ -162,15 +135,6 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *to) {
     return result;
 }
 
-time_t __wrap_time(time_t *to);
 time_t __wrap_time(time_t *to) {
     return fails(CALL_time) ? (time_t)-1 : __real_time(to) + (time_t)the_injection()->wall_shift;
-}
-
-size_t __real_strftime(char *to, size_t size, const char *format, const struct tm *tm);
-size_t __wrap_strftime(char *to, size_t size, const char *format, const struct tm *tm);
-size_t __wrap_strftime(char *to, size_t size, const char *format, const struct tm *tm) {
-    if (!fails(CALL_strftime)) return __real_strftime(to, size, format, tm);
-    memset(to, 0x55, size);
-    return 0;
 }

@@ -9,10 +9,11 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/socket.h>
 
 #define INJECTION_VARIABLE "FAULT_INJECTION" /* the environment variable that names the file */
 
-enum phase { STARTING, SERVING, STOPPING, PHASES };
+enum phase { AT_START, WHILE_SERVING, WHILE_STOPPING, PHASES };
 
 #define CALL(type, name, ...) CALL_##name,
 #define OWN(name, ...)        CALL_##name,
@@ -34,33 +35,19 @@ struct injection {
     long long clock_shift; /* ns that the monotonic clock is set forward */
     long long wall_shift;  /* seconds that the wall clock is set forward */
 
-    /* Set by the server; only the driver begins STOPPING. */
+    /* Set by the server; only the driver begins WHILE_STOPPING. */
     enum phase phase;
     int calls[PHASES][CALLS];
-    int injected[CALLS]; /* faults */
-    int allocations;     /* calls of malloc and the like after the start */
-    size_t heap;         /* bytes that were allocated at the start; 0 if they are not counted */
-    char address[128];   /* where the server listens */
-    char violation[128]; /* the first invariant that was broken */
+    int injected[CALLS];             /* faults */
+    size_t allocated;                /* bytes */
+    struct sockaddr_storage address; /* where the server listens ... */
+    char address_name[128];          /* ... as it prints it */
+    char violation[128];             /* the first invariant that was broken */
 };
 
 #define FOR_GOOD INT_MAX /* as `last` */
 
 /* In the server under test: the injection, or an empty one if there is no file. */
 struct injection *the_injection(void);
-
-/* In the server under test: where heap.c counts allocations; NULL while they are allowed. */
-extern int *allocations;
-
-/* In the server under test: bytes that heap.c has allocated so far; 0 if it is left out. */
-extern size_t heap_used;
-
-/* In the server under test: called before each poll. If it is the event loop's, an invariant that
- * is broken is noted in the injection. */
-struct pollfd;
-void check_invariants(const struct pollfd *pollfds);
-
-/* In the server under test: a descriptor was opened or closed. */
-void note_descriptor(int fd);
 
 #endif

@@ -5,6 +5,7 @@
 #     sh tests/fault/run.sh recv     the faults of one call
 #
 # CC, CFLAGS and LDFLAGS are taken from the environment. The last line is `N passed, N failed`.
+# shellcheck disable=SC2086 # lists of words
 set -e
 out=build/fault
 here=tests/fault
@@ -14,26 +15,18 @@ flags="-std=c99 -D_POSIX_C_SOURCE=200809L ${CFLAGS:--O2} -I. -fno-builtin -U_FOR
 cc="${CC:-cc} $flags"
 mkdir -p $out
 
-# A sanitizer brings its own heap.
-case $flags in *sanitize*) heap= ;; *) heap=$here/heap.c ;; esac
-
 calls=$(sed -n 's/^CALL([^,]*, \([a-z_]*\),.*/\1/p; s/^OWN(\([a-z_]*\),.*/\1/p' $here/calls.h)
 wrap=
 for call in $calls server_run; do wrap="$wrap -Wl,--wrap=$call"; done
 second=200 # ms
 $cc -DSERVER_SECOND=${second}000000LL $wrap $LDFLAGS -o $out/server \
-    app.c listen.c $modules $here/checked_server.c $here/injection.c $heap # checked_server.c includes server.c
+    app.c listen.c $modules $here/checked_server.c $here/injection.c # the former includes server.c
 
-# The names that the sources leave to libc. Those with a leading underscore belong to libc alone.
 for source in app.c server.c listen.c $modules; do $cc -c -o "$out/${source%.c}.o" "$source"; done
-nm -g $out/*.o | awk '$1 == "U" { used[$2] } $2 ~ /[TDBR]/ { ours[$3] }
-    END { for (name in used) if (!(name in ours) && name !~ /^_/) print name }' >$out/calls
-
 $cc $LDFLAGS -DSECOND=$second -o $out/test_server tests/server/test_server.c
 $cc $LDFLAGS -DSERVER_SECOND=${second}000000LL -o $out/faults $here/faults.c $here/scenario.c
-for test in event_loop connection_table; do # they include server.c, listen.c and log.c
-    $cc $LDFLAGS -o $out/$test $here/$test.c route.c http.c json.c db.c sha1.c str.c
-done
+# event_loop.c includes server.c, listen.c and log.c.
+$cc $LDFLAGS -o $out/event_loop $here/event_loop.c route.c http.c json.c db.c sha1.c str.c
 
 if [ $# -gt 0 ]; then exec $out/faults "$@"; fi
-exec sh tests/run.sh $out/event_loop $out/connection_table $out/faults $here/one_byte.sh
+exec sh tests/run.sh $here/table.sh $out/event_loop $out/faults $here/one_byte.sh

@@ -11,6 +11,7 @@
 #endif
 
 #define REST  " HTTP/1.1\r\n" HOST
+#define HOME  "GET /home" REST "\r\n"
 #define MANY  100 /* responses: more than the small buffers of a slow reader take */
 #define FEW   8   /* connections: fewer partial requests than the server has buffers */
 #define CROWD 20  /* connections: more than the server has places */
@@ -20,53 +21,27 @@ int max_wait;
 
 /* ---- A client ---- */
 
-static struct client connect_to(const char *address, bool small_window) {
-    union {
-        struct sockaddr any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-        struct sockaddr_un un;
-    } to = {.any.sa_family = AF_INET};
-    const char *colon = strrchr(address, ':');
-    size_t len = sizeof to.v4;
-    if (strchr(address, '/')) {
-        to.un = (struct sockaddr_un){.sun_family = AF_UNIX};
-        snprintf(to.un.sun_path, sizeof to.un.sun_path, "%s", address);
-        len = sizeof to.un;
-    } else if (*address == '[') {
-        to.v6 = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
-        to.v6.sin6_port = htons((uint16_t)atoi(colon + 1));
-        len = sizeof to.v6;
-    } else {
-        to.v4 = loopback(atoi(colon + 1));
-    }
-    return dial_as(&to, len, small_window, 0);
+static struct client connect_as(bool small_window) {
+    bool is_v4 = injection->address.ss_family == AF_INET;
+    bool is_v6 = injection->address.ss_family == AF_INET6;
+    return dial_as(&injection->address,
+                   is_v4   ? sizeof(struct sockaddr_in)
+                   : is_v6 ? sizeof(struct sockaddr_in6)
+                           : sizeof(struct sockaddr_un),
+                   small_window, 0);
 }
 
 struct client connect_client(void) {
-    return connect_to(injection->address, false);
-}
-
-static struct client connect_slow_reader(void) { return connect_to(injection->address, true); }
-
-static void reset(struct client *c) {
-    struct linger at_once = {1, 0};
-    setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-    hang_up(c);
+    return connect_as(false);
 }
 
 /* Returns whether the Date field is well-formed. It may be missing if the time is unknown. */
 static bool has_date(const struct client *c) {
-    static const char before[] = "\r\nDate: ", example[] = "Sun, 06 Nov 1994 08:49:37 GMT\r";
-    const char *date = strstr(c->head, before);
-    if (!date)
-        return injection->injected[CALL_time] || injection->injected[CALL_gmtime_r] ||
-               injection->injected[CALL_strftime] || llabs(injection->wall_shift) > 1LL << 29;
-    for (size_t i = 0; i < sizeof example - 1; i++) {
-        bool any = example[i] >= '0' && example[i] != ':';
-        if (!any && date[sizeof before - 1 + i] != example[i]) return false;
-    }
-    return true;
+    const char *date = strstr(c->head, "\r\nDate: ");
+    struct tm tm;
+    if (date) return strptime(date + 2, "Date: %a, %d %b %Y %H:%M:%S GMT", &tm) != NULL;
+    return injection->injected[CALL_time] || injection->injected[CALL_gmtime_r] ||
+           injection->injected[CALL_strftime];
 }
 
 bool read_status(struct client *c, int status) {
@@ -152,66 +127,25 @@ static bool session_from_login_to_logout(void) {
     return success;
 }
 
-static bool pipelined(void) {
-    struct client c = connect_client();
-    bool success =
-        send_text(&c, "GET /home" REST "\r\nPUT /home" REST "\r\nGET /nowhere" REST "\r\n") &&
-        read_status(&c, 401) && read_status(&c, 405) && read_status(&c, 404);
-    hang_up(&c);
-    return success;
-}
-
-static bool in_pieces(void) {
-    struct client c = connect_client();
-    bool success = send_text(&c, "POST /logout" REST "Transfer-Enc") && synchronize() &&
-                   send_text(&c, "oding: chunked\r\n\r\n3\r\n{") && synchronize() &&
-                   send_text(&c, "  \r\n0\r\n\r\n") && read_status(&c, 200);
-    hang_up(&c);
-    return success;
-}
-
-static bool continued(void) {
-    struct client c = connect_client();
-    bool success =
-        asks(&c, "POST /logout" REST "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n", 100) &&
-        asks(&c, "{}", 200);
-    hang_up(&c);
-    return success;
-}
-
-static bool last_request(void) {
-    struct client c = connect_client();
-    bool success = asks(&c, "GET /home" REST "Connection: close\r\n\r\n", 401) && is_closed(&c);
-    hang_up(&c);
-    return success;
-}
-
-static bool refused(void) {
-    struct client c = connect_client();
-    bool success = asks(&c, "GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400) &&
-                   send_text(&c, "what is left") && is_closed(&c);
-    hang_up(&c);
-    return success;
-}
-
-static bool leaves(void) {
-    struct client c = connect_client();
-    bool success = send_text(&c, "POST /login HTTP") && synchronize();
-    reset(&c);
-    return success;
-}
-
 static bool ask_for_many(struct client *c) {
-    static const char request[] = "GET /home" REST "\r\n";
-    char text[MANY * sizeof request] = "";
-    for (size_t i = 0; i < MANY; i++) strcpy(text + i * strlen(request), request);
+    char text[MANY * sizeof HOME] = "";
+    for (int i = 0; i < MANY; i++) strcat(text, HOME);
     return send_text(c, text);
 }
 
 static bool slow_reader(void) {
-    struct client c = connect_slow_reader();
+    struct client c = connect_as(true);
     bool success = ask_for_many(&c);
     for (int i = 0; success && i < MANY; i++) success = read_status(&c, 401);
+    hang_up(&c);
+    return success;
+}
+
+static bool takes_nothing(void) {
+    struct client c = connect_as(true);
+    struct pollfd polled = {c.fd, POLLIN, 0};
+    bool success =
+        ask_for_many(&c) && poll(&polled, 1, max_wait) == 1 && advance(11) && is_closed(&c);
     hang_up(&c);
     return success;
 }
@@ -233,33 +167,9 @@ static bool crowd(const char *start, const char *rest) {
     return success;
 }
 
-static bool table_is_full(void) { return crowd("", "GET /home" REST "\r\n"); }
+static bool table_is_full(void) { return crowd("", HOME); }
 
 static bool pool_is_empty(void) { return crowd("GET /home", REST "\r\n"); }
-
-static bool late(void) {
-    struct client c = connect_client();
-    bool success = send_text(&c, "GET /home HTTP") && synchronize() && advance(11) &&
-                   read_status(&c, 408) && is_closed(&c);
-    hang_up(&c);
-    return success;
-}
-
-static bool idle(void) {
-    struct client c = connect_client();
-    bool success = asks(&c, "GET /home" REST "\r\n", 401) && advance(16) && is_closed(&c);
-    hang_up(&c);
-    return success;
-}
-
-static bool takes_nothing(void) {
-    struct client c = connect_slow_reader();
-    struct pollfd polled = {c.fd, POLLIN, 0};
-    bool success =
-        ask_for_many(&c) && poll(&polled, 1, max_wait) == 1 && advance(11) && is_closed(&c);
-    hang_up(&c);
-    return success;
-}
 
 /* The server has shut down its side already, so sending fails once it closes the connection. */
 static bool lingers(void) {
@@ -271,36 +181,74 @@ static bool lingers(void) {
     return success && gone;
 }
 
+/* A step is a function, or what happens on one connection: the client sends, the clocks are set
+ * forward, and a response comes, if it has a status. */
+static const struct step {
+    const char *name;
+    bool (*run)(void);
+    struct {
+        const char *sent;
+        int seconds, status;
+    } parts[4];
+    enum { STAYS_OPEN, IS_CLOSED, RESETS } end; /* the server closes it, or the client resets it */
+} steps[] = {
+    {"a bystander logs in", .run = bystander_logs_in},
+    {"login, greetings and logout", .run = session_from_login_to_logout},
+    {"three requests in one write",
+     NULL,
+     {{HOME "PUT /home" REST "\r\nGET /nowhere" REST "\r\n", 0, 401}, {"", 0, 405}, {"", 0, 404}},
+     STAYS_OPEN},
+    {"a request in pieces",
+     NULL,
+     {{"POST /logout" REST "Transfer-Enc", 0, 0},
+      {"oding: chunked\r\n\r\n3\r\n{", 0, 0},
+      {"  \r\n0\r\n\r\n", 0, 200}},
+     STAYS_OPEN},
+    {"100 (Continue)",
+     NULL,
+     {{"POST /logout" REST "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n", 0, 100},
+      {"{}", 0, 200}},
+     STAYS_OPEN},
+    {"the last request", NULL, {{"GET /home" REST "Connection: close\r\n\r\n", 0, 401}}, IS_CLOSED},
+    {"a malformed request",
+     NULL,
+     {{"GET / HTTP/1.1\r\nHost : a\r\n\r\n", 0, 400}, {"what is left", 0, 0}},
+     IS_CLOSED},
+    {"a client that leaves in the middle", NULL, {{"POST /login HTTP", 0, 0}}, RESETS},
+    {"a slow reader", .run = slow_reader},
+    {"the bystander is served", .run = bystander_is_served},
+    {"more partial requests than buffers", .run = pool_is_empty},
+    {"more connections than places", .run = table_is_full},
+    {"a partial request, 408", NULL, {{"GET /home HTTP", 0, 0}, {"", 11, 408}}, IS_CLOSED},
+    {"an idle client", NULL, {{HOME, 0, 401}, {"", 16, 0}}, IS_CLOSED},
+    {"a client that reads nothing", .run = takes_nothing},
+    {"a connection that lingers", .run = lingers},
+};
+
+static bool run_parts(const struct step *step) {
+    static const struct linger at_once = {1, 0};
+    struct client c = connect_client();
+    bool success = true;
+    for (int i = 0; success && step->parts[i].sent; i++) {
+        int seconds = step->parts[i].seconds, status = step->parts[i].status;
+        success = send_text(&c, step->parts[i].sent) && (seconds == 0 || advance(seconds)) &&
+                  (status ? read_status(&c, status) : synchronize());
+    }
+    if (step->end == IS_CLOSED) success = success && is_closed(&c);
+    if (step->end == RESETS) setsockopt(c.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    hang_up(&c);
+    return success;
+}
+
 int run_scenario(bool stop_early, char *failed, size_t size) {
-    static const struct {
-        const char *name;
-        bool (*run)(void);
-    } steps[] = {
-        {"a bystander logs in", bystander_logs_in},
-        {"login, greetings and logout", session_from_login_to_logout},
-        {"three requests in one write", pipelined},
-        {"a request in pieces", in_pieces},
-        {"100 (Continue)", continued},
-        {"the last request", last_request},
-        {"a malformed request", refused},
-        {"a client that leaves in the middle", leaves},
-        {"a slow reader", slow_reader},
-        {"the bystander is served", bystander_is_served},
-        {"more partial requests than buffers", pool_is_empty},
-        {"more connections than places", table_is_full},
-        {"a partial request, 408", late},
-        {"an idle client", idle},
-        {"a client that reads nothing", takes_nothing},
-        {"a connection that lingers", lingers},
-    };
     int lost = 0;
     *failed = '\0';
     *bystander_session = '\0';
-    for (size_t i = 0; i < sizeof steps / sizeof *steps && !(lost && stop_early); i++) {
-        if (steps[i].run()) continue;
-        lost++;
-        snprintf(failed + strlen(failed), size - strlen(failed), "%s%s", lost > 1 ? ", " : "",
-                 steps[i].name);
+    for (const struct step *step = steps; step < steps + COUNT(steps); step++) {
+        if (lost > 0 && stop_early) break;
+        if (step->run ? step->run() : run_parts(step)) continue;
+        snprintf(failed + strlen(failed), size - strlen(failed), "%s%s", lost++ > 0 ? ", " : "",
+                 step->name);
     }
     hang_up(&bystander);
     return lost;

@@ -8,8 +8,7 @@ extern int max_wait; /* ms that a response may take */
 #include "../client.h"
 #include "injection.h"
 
-extern struct injection
-    *injection; /* of the server that the clients connect to; it has its address */
+extern struct injection *injection; /* of the server that the clients connect to */
 
 /* Connects. The client has fd -1 if that fails. */
 struct client connect_client(void);
@@ -20,6 +19,7 @@ bool read_status(struct client *c, int status);
 /* Returns whether the server closes the connection, after any bytes. */
 bool is_closed(struct client *c);
 
+/* Logs in, and stores the session id. */
 bool begin_session(struct client *c, char session[41]);
 
 /* Sends a request with this method and path, and the cookie of the session. Returns whether the

@@ -1,4 +1,4 @@
-/* framing.h - a second opinion on whether bytes are an HTTP/1.1 request, and on where it ends.
+/* framing.h - a second opinion on whether bytes are an HTTP/1.1 request, where it ends, and on cookies.
  *
  *     long n = framing(text, len, limit, &body);
  *         > 0  a request of n bytes, with empty lines in front, and a decoded body of `body` bytes
@@ -139,13 +139,17 @@ static enum found read_line(struct reader *from, struct piece *line, enum rule r
     return fits(*line, rule) || (rule == FIELD_LINE && line->len == 0) ? VALID : INVALID;
 }
 
-/* Splits a field line, without the whitespace around the value (5.1). */
-static struct piece value_of(struct piece *line) {
-    const char *colon = memchr(line->s, ':', line->len), *end = line->s + line->len, *s = colon + 1;
+static struct piece trim(const char *s, const char *end) {
     while (s < end && strchr(" \t", *s)) s++;
     while (s < end && strchr(" \t", end[-1])) end--;
-    line->len = (size_t)(colon - line->s);
     return (struct piece){s, (size_t)(end - s)};
+}
+
+/* Splits a field line, without the whitespace around the value (5.1). */
+static struct piece value_of(struct piece *line) {
+    const char *colon = memchr(line->s, ':', line->len), *end = line->s + line->len;
+    line->len = (size_t)(colon - line->s);
+    return trim(colon + 1, end);
 }
 
 /* ---- The head ---- */
@@ -230,6 +234,21 @@ static inline long framing(const char *text, size_t len, size_t limit, size_t *b
     if (found == VALID) found = read_body(&from, &head, limit, body);
     if (found == INCOMPLETE) return from.len < limit ? 0 : -1;
     return found == VALID ? (long)(empty + from.at) : -1;
+}
+
+/* ---- Cookies ---- */
+
+/* Returns the last cookie of this name in the value of a field, or NULL as its `s`. */
+static inline struct piece find_last_cookie(struct piece value, const char *name) {
+    size_t n = strlen(name), end = value.len;
+    for (size_t at = value.len + 1; at-- > 0;) {
+        if (at > 0 && value.s[at - 1] != ';') continue;
+        struct piece pair = trim(value.s + at, value.s + end);
+        if (pair.len > n && memcmp(pair.s, name, n) == 0 && pair.s[n] == '=')
+            return (struct piece){pair.s + n + 1, pair.len - n - 1};
+        end = at - 1;
+    }
+    return (struct piece){NULL, 0};
 }
 
 #endif

@@ -16,18 +16,12 @@
 
 enum verdict { JSON_COMPLETE, JSON_PARTIAL, JSON_WRONG };
 
-/* A text that is read from its beginning, up to the first error or to the end. */
+/* A text that is read from its beginning, up to the end or the first error: a function that returns false
+ * leaves `at` there. */
 struct json_text {
     const char *at, *end;
     int depth;
-    enum verdict verdict;
 };
-
-static bool json_failed(struct json_text *text) {
-    if (text->verdict == JSON_COMPLETE)
-        text->verdict = text->at == text->end ? JSON_PARTIAL : JSON_WRONG;
-    return false;
-}
 
 /* Skips a byte between two others. */
 static bool json_skips(struct json_text *text, int from, int to) {
@@ -45,7 +39,7 @@ static bool json_skips_one_of(struct json_text *text, const char *bytes) {
 
 static bool json_word(struct json_text *text, const char *word) {
     for (; *word; word++)
-        if (!json_skips(text, *word, *word)) return json_failed(text);
+        if (!json_skips(text, *word, *word)) return false;
     return true;
 }
 
@@ -53,9 +47,11 @@ static void json_space(struct json_text *text) {
     while (json_skips_one_of(text, " \t\n\r")) continue;
 }
 
+#define DIGITS "0123456789"
+
 static bool json_digits(struct json_text *text) {
-    if (!json_skips(text, '0', '9')) return json_failed(text);
-    while (json_skips(text, '0', '9')) continue;
+    if (!json_skips_one_of(text, DIGITS)) return false;
+    while (json_skips_one_of(text, DIGITS)) continue;
     return true;
 }
 
@@ -69,17 +65,19 @@ static bool json_number(struct json_text *text) {
     return json_digits(text);
 }
 
+static bool json_hex(struct json_text *text, int digits) {
+    while (digits > 0 && json_skips_one_of(text, DIGITS "abcdefABCDEF")) digits--;
+    return digits == 0;
+}
+
 /* The four digits of \uXXXX. A low surrogate, dc00 to dfff, follows a high one, d800 to dbff. */
-static bool json_unit(struct json_text *text, bool low_surrogate) {
-    bool is_d = json_skips_one_of(text, "dD");
-    if (low_surrogate ? !is_d : !is_d && !json_skips_one_of(text, "0123456789abcefABCEF"))
-        return json_failed(text);
-    bool is_high = is_d && !low_surrogate && json_skips_one_of(text, "89abAB");
-    const char *second = low_surrogate ? "cdefCDEF" : is_d ? "01234567" : "0123456789abcdefABCDEF";
-    if (!is_high && !json_skips_one_of(text, second)) return json_failed(text);
-    for (int i = 0; i < 2; i++)
-        if (!json_skips_one_of(text, "0123456789abcdefABCDEF")) return json_failed(text);
-    return !is_high || (json_word(text, "\\u") && json_unit(text, true));
+static bool json_unit(struct json_text *text) {
+    if (!json_skips_one_of(text, "dD"))
+        return json_skips_one_of(text, DIGITS "abcefABCEF") && json_hex(text, 3);
+    if (json_skips_one_of(text, "01234567")) return json_hex(text, 2);
+    return json_skips_one_of(text, "89abAB") && json_hex(text, 2) && json_word(text, "\\u") &&
+           json_skips_one_of(text, "dD") && json_skips_one_of(text, "cdefCDEF") &&
+           json_hex(text, 2);
 }
 
 /* The Unicode Standard, table 3-7: the first byte of a character, its second, and how many follow. */
@@ -92,25 +90,22 @@ static bool json_character(struct json_text *text) {
         {0xf0, 0xf0, 0x90, 0xbf, 2}, {0xf1, 0xf3, 0x80, 0xbf, 2}, {0xf4, 0xf4, 0x80, 0x8f, 2}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (!json_skips(text, rows[i].first, rows[i].last)) continue;
-        if (rows[i].second && !json_skips(text, rows[i].second, rows[i].last_second))
-            return json_failed(text);
+        if (rows[i].second && !json_skips(text, rows[i].second, rows[i].last_second)) return false;
         for (int more = rows[i].more; more > 0; more--)
-            if (!json_skips(text, 0x80, 0xbf)) return json_failed(text);
+            if (!json_skips(text, 0x80, 0xbf)) return false;
         return true;
     }
-    return json_failed(text);
+    return false;
 }
 
 /* Section 7; json_skips has skipped the quote. */
 static bool json_string(struct json_text *text) {
     while (!json_skips(text, '"', '"')) {
-        if (!json_skips(text, '\\', '\\')) {
-            if (!json_character(text)) return false;
-        } else if (json_skips(text, 'u', 'u')) {
-            if (!json_unit(text, false)) return false;
-        } else if (!json_skips_one_of(text, "\"\\/bfnrt")) {
-            return json_failed(text);
-        }
+        bool is_escape = json_skips(text, '\\', '\\');
+        bool valid = !is_escape                   ? json_character(text)
+                     : json_skips(text, 'u', 'u') ? json_unit(text)
+                                                  : json_skips_one_of(text, "\"\\/bfnrt");
+        if (!valid) return false;
     }
     return true;
 }
@@ -120,7 +115,7 @@ static bool json_value(struct json_text *text);
 /* Sections 4 and 5: `end` is a brace or a bracket. */
 static bool json_list(struct json_text *text, int end) {
     if (++text->depth > 32) {
-        text->verdict = JSON_WRONG;
+        text->at--; /* so this is not the end: it is wrong, whatever follows */
         return false;
     }
     json_space(text);
@@ -153,9 +148,9 @@ static bool json_value(struct json_text *text) {
 }
 
 static enum verdict json_verdict(const char *text, const char *end) {
-    struct json_text rest = {text, end, 0, JSON_COMPLETE};
+    struct json_text rest = {text, end, 0};
     json_space(&rest);
-    if (!json_value(&rest)) return rest.verdict;
+    if (!json_value(&rest)) return rest.at == end ? JSON_PARTIAL : JSON_WRONG;
     json_space(&rest);
     return rest.at == end ? JSON_COMPLETE : JSON_WRONG;
 }

@@ -43,46 +43,9 @@ static const struct fault {
               {POLL, ENOMEM, false},  {WRITE, EIO, false},           {ACCEPT, ENFILE, false},
               {CLOCK, EINVAL, false}};
 
-/* ---- Addresses: the first four clients have their own, and the others have two ---- */
-
-#define SINGLE_CLIENTS 4 /* 10.0.0.0, 10.0.0.1, ... */
-#define FIRST_IPV6     12 /* below: 10.0.0.4, some as an IPv4-mapped address; from here on: one /64 */
-
-static size_t address_number(size_t client) {
-    if (client < SINGLE_CLIENTS) return client;
-    return SINGLE_CLIENTS + (client >= FIRST_IPV6);
-}
-
-static void set_address(union address *address, size_t client) {
-    bool is_v6 = client >= FIRST_IPV6 || (client >= SINGLE_CLIENTS && client % 2 == 0);
-    address->v4.sin_addr.s_addr = htonl(0x0a000000 + (uint32_t)address_number(client));
-    if (!is_v6) return;
-    memset(address, 0, sizeof *address);
-    address->v6.sin6_family = AF_INET6;
-    inet_pton(AF_INET6,
-              client < FIRST_IPV6 ? "::ffff:10.0.0.4" : "2001:db8:0:1::", &address->v6.sin6_addr);
-    if (client >= FIRST_IPV6) address->v6.sin6_addr.s6_addr[15] = (unsigned char)client;
-}
-
-/* What listen_accept has to store for a client. */
-static uint64_t network_of(size_t client) {
-    return client < FIRST_IPV6 ? 0x0a000000 + (uint64_t)address_number(client) : 0x20010db800000001;
-}
-
 /* ---- The server ---- */
 
 static char known_token[DB_TOKEN_LEN];
-static bool shutdown_begins;
-
-/* Each connection after the latest iteration; `output` is the length of all its output. */
-static struct {
-    bool open;
-    enum conn_state state;
-    int64_t since;
-    size_t output;
-} last_seen[MAX_CLIENTS];
-
-static void check_close(size_t client);
 
 static void open_example(void) {
     static const struct db_options options = {.max_users = 1, .max_sessions = 64, .echo = log_sql};
@@ -90,40 +53,27 @@ static void open_example(void) {
     open_server(routes, CONNECTIONS);
     poll_waits = false;
     before_poll = NULL;
-    before_close = check_close;
-    memset(last_seen, 0, sizeof last_seen);
     db = db_create(&options);
     HOLDS(db && db_add_user(db, STR("foo"), STR("foo")));
     struct user *foo = db_authenticate(db, STR("foo"), STR("foo"), now);
     memcpy(known_token, db_add_session(db, foo, now)->token, sizeof known_token);
 }
 
-/* ---- The log: whole lines of printable ASCII, so that no client can forge one ---- */
-
-static void check_log_line(struct str line) {
-    const struct str dropped = STR("server: log lines dropped: ");
-    for (size_t i = 0; i < line.len; i++) HOLDS(line.s[i] >= 0x20 && line.s[i] <= 0x7e);
-    if (starts_with(line, STR("10.0.0.")) || starts_with(line, STR("2001:db8:0:1::"))) {
-        struct str client = str_split(&line, '"');
-        HOLDS(client.len > 2 && memcmp(client.s + client.len - 2, "] ", 2) == 0);
-        HOLDS(memchr(line.s, '"', line.len));
-        str_split(&line, '"'); /* the request-line */
-        HOLDS(line.len > 0 && !memchr(line.s, '"', line.len));
-        HOLDS(starts_with(line, STR(" closed: ")) || (line.len > 5 && is_digit(line.s[1])));
-    } else if (starts_with(line, dropped)) {
-        for (size_t i = dropped.len; i < line.len; i++) HOLDS(is_digit(line.s[i]));
-    } else {
-        HOLDS(starts_with(line, STR("INSERT ")) || starts_with(line, STR("SELECT ")) ||
-              starts_with(line, STR("UPDATE ")) || starts_with(line, STR("DELETE ")));
-        HOLDS(memcmp(line.s + line.len - 2, "']", 2) == 0);
-    }
-}
+/* ---- The log: whole lines of printable ASCII in these formats, so that no client can forge one ---- */
 
 static void check_log(void) {
-    struct str rest = {log_text, log_len};
-    HOLDS(log_len > 0 && log_text[log_len - 1] == '\n');
-    while (rest.len > 0) check_log_line(str_split(&rest, '\n'));
+    static const char format[] =
+        "^(10\\.0\\.0\\.[0-4] - - \\[[^]]*\\] \"[^\"]*\" (closed: [^\"]*|[0-9]{3} [0-9]+)"
+        "|server: log lines dropped: [0-9]+|(INSERT|SELECT|UPDATE|DELETE) .*'\\])$";
+    static regex_t line;
+    char *save;
+    if (!line.re_nsub) HOLDS(regcomp(&line, format, REG_EXTENDED) == 0);
+    HOLDS(log_len > 0 && log_text[log_len - 1] == '\n' && strlen(log_text) == log_len);
     HOLDS(access_log.lines.len == 0 && access_log.dropped == 0);
+    for (size_t i = 0; i < log_len; i++)
+        HOLDS(log_text[i] == '\n' || (log_text[i] >= 0x20 && log_text[i] <= 0x7e));
+    for (char *at = strtok_r(log_text, "\n", &save); at; at = strtok_r(NULL, "\n", &save))
+        HOLDS(regexec(&line, at, 0, NULL, 0) == 0);
 }
 
 static void close_example(void) {
@@ -154,68 +104,13 @@ static void stop_in_poll(const struct pollfd pollfds[], nfds_t count) {
 
 /* ---- What holds after each iteration, besides the invariants ---- */
 
-/* `since` is the time of the last change of state or the last response. Nothing else changes it: no
- * 100 (Continue), no empty line, and no part of a request. */
-static void check_since(const struct connection *c, size_t client) {
-    size_t output = clients[client].output_len + (c->buffer ? c->buffer->out.len : 0);
-    bool responded = output - last_seen[client].output > strlen("HTTP/1.1 100 Continue\r\n\r\n");
-    bool changed = !last_seen[client].open || state_of(c) != last_seen[client].state || responded;
-    HOLDS(c->since == (changed ? server->now : last_seen[client].since));
-    last_seen[client].open = true;
-    last_seen[client].state = state_of(c);
-    last_seen[client].since = c->since;
-    last_seen[client].output = output;
-}
-
 static void check_connections(void) {
     if (violation) fprintf(stderr, "%s\n", violation);
     HOLDS(!violation);
     for (size_t i = FIRST; i < server->nfds; i++) {
         const struct connection *c = &server->connections[i];
-        size_t client = (size_t)(client_of(server->pollfds[i].fd) - clients);
-        HOLDS(c->peer.network == network_of(client));
         HOLDS(!poll_waits || server->now < deadline_of(server, c) + 2 * TIMER_SLACK);
-        check_since(c, client);
     }
-}
-
-static void check_zero(const char *bytes, size_t len) {
-    HOLDS(bytes[0] == 0 && memcmp(bytes, bytes + 1, len - 1) == 0);
-}
-
-/* Buffers that are not in use are erased. */
-static void check_erased(void) {
-    for (size_t i = 0; i < server->free_buffer_count; i++) {
-        const struct buffer *buffer = server->free_buffers[i];
-        check_zero(buffer->in_storage, sizeof buffer->in_storage);
-        check_zero(buffer->out_storage, sizeof buffer->out_storage);
-    }
-    check_zero(server->response.body_storage, sizeof server->response.body_storage);
-}
-
-/* Returns how many connections have this client's address besides its own, or how many buffers. */
-static size_t held_by(size_t client, bool for_buffer) {
-    size_t held = 0;
-    for (size_t i = FIRST; i < server->nfds; i++) {
-        size_t other = (size_t)(client_of(server->pollfds[i].fd) - clients);
-        if (address_number(other) != address_number(client)) continue;
-        held += for_buffer ? server->connections[i].buffer != NULL : other != client;
-    }
-    return held;
-}
-
-/* Called when a connection is closed. If the last call was for another one, and this one is too
- * young to have expired, it is evicted. An address that holds more than its share evicts only its
- * own connections. The share is one here, because 1/16 of the table or of the pool is less. */
-static void check_close(size_t client) {
-    size_t i = FIRST;
-    while (i < server->nfds && server->pollfds[i].fd != FIRST_FD + (int)client) i++;
-    if (last_client == SIZE_MAX || i == server->nfds) return;
-    const struct connection *c = &server->connections[i];
-    HOLDS(!shutdown_begins || !is_busy(server, c));
-    if (server->stop_requested || server->now - c->since >= timeouts[LINGERING]) return;
-    if (address_number(client) == address_number(last_client)) return;
-    HOLDS(held_by(last_client, !last_was_accept) <= 1);
 }
 
 /* ---- The event loop, as server_run runs it ---- */
@@ -225,23 +120,10 @@ static bool has_ended(void) {
            (server->nfds == FIRST || server->now >= server->shutdown_deadline);
 }
 
-/* Returns when an iteration that begins now has to end, if poll waits. */
-static int64_t latest_end(void) {
-    int64_t deadline = server->shutdown_deadline > 0 ? server->shutdown_deadline : INT64_MAX;
-    for (size_t i = FIRST; i < server->nfds; i++) {
-        int64_t other = deadline_of(server, &server->connections[i]);
-        if (other < deadline) deadline = other;
-    }
-    if (deadline == INT64_MAX) return INT64_MAX;
-    return (deadline > now ? deadline : now) + TIMER_SLACK + 3 * NS_PER_MS;
-}
-
 /* A connection is only evicted for another one, and only one that is not busy. */
 static void step_into_shutdown(void) {
     size_t free_buffers = server->free_buffer_count, nfds = server->nfds;
-    shutdown_begins = true;
     begin_shutdown(server);
-    shutdown_begins = false;
     HOLDS(!is_listening && server->free_buffer_count == free_buffers && server->nfds >= nfds);
     check_system();
     check_connections();
@@ -257,11 +139,10 @@ static bool step(void) {
         step_into_shutdown();
         return true;
     }
-    int64_t next_full_poll = server->next_full_poll, latest = latest_end();
+    int64_t next_full_poll = server->next_full_poll;
     iterate();
     check_connections();
     HOLDS(!waits_for_ever() || server->nfds == FIRST);
-    HOLDS(!poll_waits || server->now <= latest);
     bool was_full = server->next_full_poll != next_full_poll;
     if (last_poll.ready == 0 && !was_full && !poll_waits) server->next_full_poll = 0;
     return last_poll.ready != 0 || !was_full;
@@ -281,7 +162,8 @@ static struct client *connect_once(size_t number) {
     struct client *client = &clients[number % MAX_CLIENTS];
     if (client->output) return client;
     queue_client_at(number % MAX_CLIENTS);
-    set_address(&client->address, number % MAX_CLIENTS);
+    client->address.v4.sin_addr.s_addr =
+        htonl(0x0a000000 + (uint32_t)(number % MAX_CLIENTS < 4 ? number % MAX_CLIENTS : 4));
     client->input = sent[number % MAX_CLIENTS] + 2;
     client->window = OUTPUT_SIZE;
     return client;
@@ -315,11 +197,6 @@ static void prepare_fault(size_t number) {
     disturbed = disturbed || fault->hurts;
 }
 
-static void set_log_output(unsigned number) {
-    log_is_blocked = number % 2;
-    log_max_write = number;
-}
-
 static void run_command(struct client *client, char letter, unsigned number) {
     switch (letter) {
     case 'r':
@@ -331,7 +208,10 @@ static void run_command(struct client *client, char letter, unsigned number) {
     case 'i': client->max_read = number; break;
     case 'o': set_window(client, number == 31 ? OUTPUT_SIZE : (size_t)8 * number * number); break;
     case 'e': *(number % 2 ? &client->reset : &client->at_eof) = true; break;
-    case 'l': set_log_output(number); break;
+    case 'l':
+        log_is_blocked = number % 2;
+        log_max_write = number;
+        break;
     case 'f': prepare_fault(number); break;
     case 's':
         if (number % 2)
@@ -365,7 +245,8 @@ static void run_script(const char *input, size_t size) {
 static void remove_obstacles(void) {
     size_t count = 0;
     memset(fail_next, 0, sizeof fail_next);
-    set_log_output(0);
+    log_is_blocked = false;
+    log_max_write = 0;
     for (size_t i = 0; i < client_count; i++) {
         if (!clients[i].output) continue;
         count++;
@@ -380,7 +261,7 @@ static void remove_obstacles(void) {
     disturbed = disturbed || now - START_TIME >= timeouts[READING];
 }
 
-/* Time alone ends all connections. Then nothing wakes the server, and nothing is left in memory. */
+/* Time alone ends all connections. Then nothing wakes the server. */
 static void wait_until_all_are_closed(void) {
     int64_t start = now;
     poll_waits = true;
@@ -391,7 +272,6 @@ static void wait_until_all_are_closed(void) {
     HOLDS(now - start < 2 * timeouts[IDLE]);
     for (int steps = 0; steps < 5 && (steps == 0 || !waits_for_ever()); steps++) step();
     HOLDS(waits_for_ever() || has_ended());
-    check_erased();
 }
 
 /* Every client sends the same as in the script, all at once, and one comes after the other. The empty
@@ -417,12 +297,12 @@ static void run_to_the_end(void) {
 
 /* ---- The responses ---- */
 
-/* Returns whether the byte is in the token of a session: no two tokens are the same. */
-static bool is_in_token(struct str s, size_t at) {
-    size_t from = at, to = at;
-    while (from > 0 && isxdigit((unsigned char)s.s[from - 1])) from--;
-    while (to < s.len && isxdigit((unsigned char)s.s[to])) to++;
-    return to - from >= DB_TOKEN_LEN;
+/* Replaces the tokens of sessions, because no two of them are the same. */
+static void hide_tokens(struct client *client) {
+    for (size_t at = 0, len; at < client->output_len; at += len + 1) {
+        len = strspn(client->output + at, "0123456789abcdef");
+        if (len >= DB_TOKEN_LEN) memset(client->output + at, 'x', len);
+    }
 }
 
 /* Returns what a client has received: the complete responses, without one about a timeout. */
@@ -431,19 +311,17 @@ static struct str responses_to(const struct client *client) {
     all.len = check_responses(all);
     HOLDS(all.len == client->output_len || disturbed || client->reset ||
           client->output_len == OUTPUT_SIZE);
-    for (size_t i = all.len; i-- > 0;)
-        if (all.s[i] == 'H' && starts_with(str_from(all, i), STR("HTTP/1.1 408 ")))
-            return (struct str){all.s, i};
+    const char *timeout = strstr(client->output, "HTTP/1.1 408 ");
+    if (timeout && timeout < all.s + all.len) all.len = (size_t)(timeout - all.s);
     return all;
 }
 
-static void compare(const struct client *client, const struct client *alone) {
-    struct str got = responses_to(client), expected = {alone->output, alone->output_len};
-    HOLDS(got.len <= expected.len);
-    if (memcmp(got.s, expected.s, got.len) != 0)
-        for (size_t i = 0; i < got.len; i++)
-            HOLDS(got.s[i] == expected.s[i] || is_in_token(expected, i));
-    HOLDS(got.len == responses_to(alone).len || disturbed || client->reset);
+static void compare(struct client *client, struct client *alone) {
+    hide_tokens(client);
+    hide_tokens(alone);
+    struct str got = responses_to(client), expected = responses_to(alone);
+    HOLDS(got.len <= alone->output_len && memcmp(got.s, alone->output, got.len) == 0);
+    HOLDS(got.len == expected.len || disturbed || client->reset);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

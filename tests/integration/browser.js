@@ -88,10 +88,6 @@ async function open_tab() {
         fetch: (method, path, body) => run(`fetch(${JSON.stringify(path)}, {
             method: '${method}', body: ${JSON.stringify(body)} }).then(
             async (response) => [response.status, JSON.parse(await response.text()).message])`),
-        // From a page of another origin, whose script sees only that there was no response.
-        reach: (url, options) => run(`fetch('${url}',
-            { credentials: 'include', ...${JSON.stringify(options)} }).then(
-            (response) => response.status, (error) => error.name)`),
     };
 }
 
@@ -107,13 +103,15 @@ function logged() {
         .filter((line) => !line.includes('favicon'));
 }
 
-// The same while `action` is done. The log is written shortly after the response.
-async function logged_in(action) {
+// What a page's script may do at another origin: what it sees, and the request that is logged, shortly
+// after the response.
+async function reach(tab, url, options) {
     const before = logged().length;
-    await action();
+    const seen = await tab.run(`fetch('${url}', { credentials: 'include', ...${JSON.stringify(options)} })
+        .then((response) => response.status, (error) => error.name)`);
     for (let i = 0; i < 100 && logged().length === before; i++)
         await new Promise((done) => setTimeout(done, 50));
-    return logged().slice(before);
+    return [seen, ...logged().slice(before)];
 }
 
 async function own_pages(tab, site) {
@@ -122,12 +120,10 @@ async function own_pages(tab, site) {
         [401, "I can't let you do that"]);
     check('A wrong password is refused',
         await tab.fetch('POST', '/login', '{"username": "foo", "password": "fo"}'), [401, null]);
-    check('A page of the site logs in', await tab.fetch('POST', '/login', login),
-        [200, 'Logged in']);
+    check('A page of the site logs in', await tab.fetch('POST', '/login', login), [200, 'Logged in']);
     check('Its scripts cannot read the cookie', await tab.run('document.cookie'), '');
-    const cookies = await tab.cookies(site);
     check('The browser keeps it until it is closed, for the whole site, with SameSite=Lax',
-        cookies.map((c) => [c.name, c.value.length, c.path, c.httpOnly, c.session, c.sameSite]),
+        (await tab.cookies(site)).map((c) => [c.name, c.value.length, c.path, c.httpOnly, c.session, c.sameSite]),
         [['session_id', 40, '/', true, true, 'Lax']]);
     check('The page is greeted', await tab.fetch('GET', '/home'), [200, 'Hello, foo']);
     check('So is a user who opens /home', await tab.visit(`${site}/home`), [200, greeting]);
@@ -137,24 +133,22 @@ async function own_pages(tab, site) {
 }
 
 async function other_pages(tab, site, other, far) {
-    const form = (page) => tab.load(() => tab.run(`document.body.innerHTML =
-        '<form method="post" enctype="text/plain" action="${page}"><input name="x"></form>';
+    await tab.visit(other);
+    check('A post from a page of another origin is refused',
+        await reach(tab, `${site}/logout`, { method: 'POST' }), ['TypeError', 'POST /logout 403']);
+    const headers = { 'Content-Type': 'application/json' };
+    check('It gets no permission to post JSON',
+        await reach(tab, `${site}/login`, { method: 'POST', body: login, headers }),
+        ['TypeError', 'OPTIONS /login 200']);
+    check('Its scripts cannot read a response', (await reach(tab, `${site}/home`, {}))[0], 'TypeError');
+    const [status, text] = await tab.load(() => tab.run(`document.body.innerHTML =
+        '<form method="post" enctype="text/plain" action="${site}/logout"><input name="x"></form>';
         document.forms[0].submit()`));
-
-    await tab.visit(other);
-    check('A post from a page of another origin is refused', await logged_in(() =>
-        tab.reach(`${site}/logout`, { method: 'POST' })), ['POST /logout 403']);
-    check('It gets no permission to post JSON', await logged_in(() =>
-        tab.reach(`${site}/login`, { method: 'POST', body: login,
-            headers: { 'Content-Type': 'application/json' } })), ['OPTIONS /login 200']);
-    check('Its scripts cannot read a response', await tab.reach(`${site}/home`, {}), 'TypeError');
-    await tab.visit(other);
-    const [status, text] = await form(`${site}/logout`);
     check('A form in it is refused', [status, JSON.parse(text).error],
         [403, 'This request comes from a page of another origin']);
     await tab.visit(far);
-    check('The cookie is not sent with a request of a page of another origin', await logged_in(() =>
-        tab.reach(`${site}/home`, {})), ['GET /home 401']);
+    check('The cookie is not sent with a request of a page of another site',
+        await reach(tab, `${site}/home`, {}), ['TypeError', 'GET /home 401']);
     await tab.visit(other);
     check('A user who follows a link from there is greeted: the session is valid',
         await tab.load(() => tab.run(`location.href = '${site}/home'`)), [200, greeting]);
@@ -163,8 +157,7 @@ async function other_pages(tab, site, other, far) {
 async function leaving(tab, site) {
     await tab.visit(`${site}/home`);
     await tab.visit(`${site}/elsewhere`);
-    check('A page of the site logs out', await tab.fetch('POST', '/logout', ''),
-        [200, 'logged out']);
+    check('A page of the site logs out', await tab.fetch('POST', '/logout', ''), [200, 'logged out']);
     check('The browser forgets the cookie', await tab.cookies(site), []);
     check('The page is not greeted any more', await tab.fetch('GET', '/home'), [401, null]);
     const [status] = await tab.load(() => tab.run('history.back()'));

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Headless Chromium logs in, is greeted and logs out; see browser.js.
 cd "$(dirname "$0")/../.." || exit 1
-. tests/integration/world.sh
+. tests/integration/environment.sh
 needs node chromium
 
 start -a 127.0.0.1 -p 0

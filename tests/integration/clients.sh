@@ -1,114 +1,76 @@
 #!/bin/sh
-# Real clients: each logs in, is greeted, logs out and is not greeted any more. A function runs one
-# client and prints the responses; the table shows which steps worked.
+# Real clients: each logs in, is greeted, logs out and is not greeted any more.
 cd "$(dirname "$0")/../.." || exit 1
-. tests/integration/world.sh
-needs curl
+. tests/integration/environment.sh
+needs curl wget busybox http python3 node ab wrk
 login='{"username": "foo", "password": "foo"}'
 
-# row "Client" FUNCTION PROGRAM
-row() {
-    has "$3" || {
-        skip "$1: $3 is not installed"
-        return
-    }
-    rm -f "$work/jar"
-    said=$($2 2>&1)
-    line=$(printf '%-36s' "$1")
-    mark 'Logged in' "${said%%Hello*}"
-    mark 'Hello, foo' "${said%%logged out*}"
-    case ${said##*logged out} in
-    *Hello*) mark 'logged out' '' ;;
-    *) mark 'logged out' "$said" ;;
-    esac
-    echo "$line"
-    case $line in *' no '*) echo "$said" ;; esac
-}
-
-# mark TEXT OUTPUT: adds to the line whether the output contains the text.
-mark() {
-    case $2 in
-    *"$1"*) passed=$((passed + 1)) line="$line yes       " ;;
-    *) failed=$((failed + 1)) line="$line no        " ;;
+# Runs a client, and looks at the responses that it printed.
+visits() { # COMMAND...
+    rm -f "$work/jar" "$work/session"
+    output=$("$@" 2>&1)
+    echo "$output"
+    case $output in
+    *'"Logged in"'*'Hello, foo'*'logged out'*'Hello'*) return 1 ;;
+    *'"Logged in"'*'Hello, foo'*'logged out'*) ;;
+    *) return 1 ;;
     esac
 }
 
-# ---- curl ----
+# A client that requests one URL at a time, and its option for a body.
+steps() { # OPTION COMMAND...
+    option=$1
+    shift
+    "$@" "$option" "$login" "$url/login"
+    "$@" "$url/home"
+    "$@" "$option" '' "$url/logout"
+    "$@" "$url/home"
+}
+
+# ---- Clients for `steps` ----
 
 ask() { curl -sS -m 10 -b "$work/jar" -c "$work/jar" "$@"; }
 
-curl_d() {
-    ask "$@" -d "$login" "$url/login"
-    ask "$@" "$url/home"
-    ask "$@" -d '' "$url/logout"
-    ask "$@" "$url/home"
-}
-
-curl_json() {
-    ask --json "$login" "$url/login"
-    ask "$url/home"
-    ask -X POST "$url/logout"
-    ask "$url/home"
-}
-
 # The length of input from a pipe is not known in advance, so it is sent in chunks.
-curl_T() {
-    printf '%s' "$login" | ask -X POST -T - "$url/login"
-    ask "$url/home"
-    printf '' | ask -X POST -T - "$url/logout"
-    ask "$url/home"
+ask_in_chunks() {
+    if [ "$1" = -T ]; then printf '%s' "$2" | ask -X POST -T - "$3"; else ask "$1"; fi
 }
 
-# Without a 100 (Continue), curl would wait longer than its time limit.
-curl_expect() { curl_d -H 'Expect: 100-continue' --expect100-timeout 20; }
-
-curl_http10() { curl_d --http1.0; }
-
-# Asks for HTTP/2 and accepts HTTP/1.1.
-curl_http2() { curl_d --http2; }
-
-# Sends the target in absolute form.
-curl_proxy() { curl_d --proxy "$url"; }
-
-# Many requests on one connection.
-curl_next() {
-    jar="-sS -m 10 -b $work/jar -c $work/jar"
-    curl $jar -w ' %{num_connects}\n' -d "$login" "$url/login" \
-        --next $jar -w ' %{num_connects}\n' "$url/home?[1-20]" \
-        --next $jar -w ' %{num_connects}\n' -d '' "$url/logout" >"$work/responses"
-    [ "$(grep -c ' 0$' "$work/responses")" -eq 21 ] && cat "$work/responses"
-    ask "$url/home"
-}
-
-# ---- Others ----
-
-wget_post() {
-    set -- wget -q -O - -T 10 --load-cookies "$work/jar" --save-cookies "$work/jar" \
-        --keep-session-cookies
+gnu_wget() {
     touch "$work/jar"
-    "$@" --post-data "$login" "$url/login"
-    "$@" "$url/home"
-    "$@" --post-data '' "$url/logout"
-    "$@" "$url/home"
+    wget -q -O - -T 10 --load-cookies "$work/jar" --save-cookies "$work/jar" --keep-session-cookies "$@"
 }
 
-id_in() { sed -n 's/.*"session_id": "\([0-9a-f]*\)".*/\1/p' | head -n 1; }
-
-busybox_wget() {
-    said=$(busybox wget -q -O - --post-data "$login" "$url/login")
-    set -- busybox wget -q -O - --header "Cookie: session_id=$(echo "$said" | id_in)"
-    echo "$said"
-    "$@" "$url/home"
-    "$@" --post-data '' "$url/logout"
-    "$@" "$url/home"
+httpie() { # [--raw BODY] URL
+    [ $# -eq 1 ] || set -- --raw "$2" POST "$3"
+    http --ignore-stdin --print=b --session="$work/session.json" "$@"
 }
 
-httpie() {
-    set -- http --ignore-stdin --print=b --session="$work/session.json"
-    "$@" POST "$url/login" username=foo password=foo
-    "$@" "$url/home"
-    "$@" POST "$url/logout"
-    "$@" "$url/home"
+# These two keep no cookies.
+keep_session() { tee "$work/response" && grep -o '"session_id": "[0-9a-f]*' "$work/response" >>"$work/session"; }
+session() { sed -n 's/"session_id": "/session_id=/p;q' "$work/session"; }
+
+busybox_wget() { busybox wget -q -O - --header "Cookie: $(session)" "$@" | keep_session; }
+
+# It keeps connections with HTTP/1.0. If not all of its 200 requests get the same response, none is shown.
+apache_bench() { # [-p BODY] URL
+    if [ $# -eq 1 ]; then
+        set -- -k -n 200 -c 10 "$1"
+    else
+        echo "$2" >"$work/body"
+        set -- -p "$work/body" -T application/json "$3"
+    fi
+    ab -v 4 -C "$(session)" "$@" | grep -a '^{' | sort | uniq -c |
+        sed -n 's/^ *\(1\|200\) {/{/p' | keep_session
+}
+
+# ---- Clients that take all steps themselves ----
+
+curl_once() {
+    set -- -sS -m 10 -b "$work/jar" -c "$work/jar" -w ' %{num_connects}\n'
+    curl "$@" -d "$login" "$url/login" --next "$@" "$url/home?[1-20]" \
+        --next "$@" -d '' "$url/logout" --next "$@" "$url/home" >"$work/responses"
+    [ "$(grep -c ' 0$' "$work/responses")" -eq 22 ] && cat "$work/responses"
 }
 
 http_client() {
@@ -126,7 +88,7 @@ END
 }
 
 requests() {
-    "$python" - "$url" <<'END'
+    /usr/bin/python3 - "$url" <<'END'
 import requests, sys
 session = requests.Session()
 print(session.post(sys.argv[1] + '/login', json={'username': 'foo', 'password': 'foo'}).text)
@@ -154,20 +116,7 @@ const ask = async (path, options) => {
 END
 }
 
-# ---- Small loads ----
-
-bench_ab() {
-    echo "$login" >"$work/login"
-    said=$(ab -n 1 -v 4 -p "$work/login" -T application/json "$url/login")
-    set -- -C "session_id=$(echo "$said" | id_in)" -v 4
-    echo "$said"
-    ab -k -n 200 -c 10 "$@" "$url/home" >"$work/responses"
-    [ "$(grep -o 'Hello, foo' "$work/responses" | grep -c .)" -eq 200 ] && cat "$work/responses"
-    ab -n 1 "$@" -p "$work/login" -T application/json "$url/logout"
-    ab -n 1 "$@" "$url/home"
-}
-
-bench_wrk() {
+wrk_visit() {
     cat >"$work/visit.lua" <<'END'
 local steps = {{"POST", "/login"}, {"GET", "/home"}, {"POST", "/logout"}, {"GET", "/home"}}
 local step, shown, cookie = 1, 0, ""
@@ -184,40 +133,22 @@ END
     wrk -t 1 -c 1 -d 1s -s "$work/visit.lua" "$url"
 }
 
-# It neither shows responses nor keeps cookies: it counts.
-bench_h2load() {
-    ask -d "$login" "$url/login" >"$work/response"
-    echo "$login" >"$work/login"
-    set -- --h1 -H "Cookie: session_id=$(id_in <"$work/response")"
-    h2load --h1 -n 1 -d "$work/login" "$url/login" | grep -q ' 1 2xx' && echo 'Logged in'
-    h2load "$@" -n 200 -c 10 "$url/home" | grep -q ' 200 2xx' && echo 'Hello, foo'
-    h2load "$@" -n 1 -d "$work/login" "$url/logout" | grep -q ' 1 2xx' && echo 'logged out'
-    h2load "$@" -n 1 "$url/home" | grep ' 0 2xx' || echo 'Hello, foo'
-}
-
 start -a 127.0.0.1 -p 0 -q
-printf '\n%-36s %-9s %-9s %s\n' client 'logs in' greeted 'logs out'
-row 'curl -d' curl_d curl
-row 'curl --json' curl_json curl
-row 'curl -T -, in chunks' curl_T curl
-row 'curl, Expect: 100-continue' curl_expect curl
-row 'curl --http1.0' curl_http10 curl
-row 'curl --http2' curl_http2 curl
-row 'curl --proxy, in absolute form' curl_proxy curl
-row 'curl, 22 requests on one connection' curl_next curl
-row 'wget' wget_post wget
-row 'wget of BusyBox' busybox_wget busybox
-row 'HTTPie' httpie http
-row "Python's http.client" http_client python3
-python=python3
-"$python" -c 'import requests' 2>/dev/null || python=/usr/bin/python3
-if "$python" -c 'import requests' 2>/dev/null; then
-    row "Python's requests" requests "$python"
-else
-    skip "Python's requests is not installed"
-fi
-row "Node's fetch" node_fetch node
-row 'ab' bench_ab ab
-row 'wrk' bench_wrk wrk
-row 'h2load --h1' bench_h2load h2load
-finish
+check 'curl -d' visits steps -d ask
+check 'curl --json' visits steps --json ask
+check 'curl -T -, in chunks' visits steps -T ask_in_chunks
+check 'curl, Expect: 100-continue, which waits too long without the 100' \
+    visits steps -d ask -H 'Expect: 100-continue' --expect100-timeout 20
+check 'curl --http1.0' visits steps -d ask --http1.0
+check 'curl --http2, which asks for an upgrade' visits steps -d ask --http2
+check 'curl --proxy, in absolute form' visits steps -d ask --proxy "$url"
+check 'curl, 23 requests on one connection' visits curl_once
+check 'wget' visits steps --post-data gnu_wget
+check 'wget of BusyBox' visits steps --post-data busybox_wget
+check 'HTTPie' visits steps --raw httpie
+check "Python's http.client" visits http_client
+check "Python's requests" visits requests
+check "Node's fetch" visits node_fetch
+check 'ab' visits steps -p apache_bench
+check 'wrk' visits wrk_visit
+report

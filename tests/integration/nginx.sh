@@ -6,20 +6,16 @@ cd "$(dirname "$0")/../.." || exit 1
 if [ $# -eq 0 ] && unshare --mount --net --pid --fork true 2>/dev/null; then
     exec unshare --mount --net --pid --fork --kill-child --mount-proc sh tests/integration/nginx.sh inside
 fi
-. tests/integration/world.sh
+. tests/integration/environment.sh
 needs nginx curl ip sg unshare
-[ $# -eq 1 ] || {
-    skip 'nginx: only root may make namespaces'
-    finish
-}
+[ $# -eq 1 ] || { skip 'nginx: only root may make namespaces'; report; }
 site=http://127.0.0.1
 
 # Everything that the head or nginx writes is in $work or a file system of ours. ./server leaves its
 # process ID behind.
 prepare() {
     cp -a /etc/nginx "$work/nginx" || return
-    [ -e "$work/nginx/sites-enabled/default" ] ||
-        cp "$work/nginx/sites-available/default" "$work/nginx/sites-enabled" || return
+    cp "$work/nginx/sites-available/default" "$work/nginx/sites-enabled" || return
     mount --bind "$work/nginx" /etc/nginx
     for folder in /run /var/log/nginx /var/lib/nginx; do mount -t tmpfs tmpfs $folder; done
     ip link set lo up
@@ -30,17 +26,11 @@ prepare() {
     sed -n 's/^#     //p' examples/nginx.conf >"$work/head"
 }
 
-# The whole head, or its last line if there is an argument.
+# Runs these lines of the head, counted from its end.
 run_head() {
-    tail -n "${1:-100}" "$work/head" >"$work/lines"
+    tail -n "$1" "$work/head" >"$work/lines"
     (cd examples && PATH="$work/bin:$PATH" exec sh -e "$work/lines") >"$work/said" 2>&1 &
     eventually grep -x 'Serving on /run/server.sock...' "$work/said"
-}
-
-start_nginx() {
-    nginx -g 'daemon off;' >"$work/nginx.log" 2>&1 &
-    adopt $!
-    eventually curl -s -o "$work/response" "$site/home"
 }
 
 takes_chunks() {
@@ -49,9 +39,10 @@ takes_chunks() {
 }
 
 prepare || exit 1
-start_nginx
-check "Debian's default site responds at first" says 404 "$site/home"
-check 'The commands in the head install the example, and start a server' run_head
+nginx -g 'daemon off;' >"$work/nginx.log" 2>&1 &
+children=$!
+check "Debian's default site responds at first" eventually says 404 "$site/home"
+check 'The commands in the head install the example, and start a server' run_head 100
 check 'foo logs in, is greeted and logs out through nginx' eventually greets "$site"
 check 'So do those who call the site by another name' greets "$site" -H 'Host: www.example.org'
 check 'A chunked body is accepted' takes_chunks
@@ -63,4 +54,4 @@ kill -KILL "$(cat "$work/pid")"
 check 'Without a server, nginx responds with 502' eventually says 502 "$site/home"
 check 'After a server was killed, the next one can use the path of its socket' run_head 1
 check 'nginx reaches it by the same path' greets "$site"
-finish
+report

@@ -1,26 +1,23 @@
 #!/bin/sh
 # Builds the tests under load and runs them against ./server, which must be built. From the top:
 #
-#     sh tests/load/run.sh [PROGRAM]...
-#     sh tests/load/run.sh soak [SECONDS]
+#     sh tests/load/run.sh [PROGRAM]...      timing, secrets, stops, neighbours: two or three minutes
+#     sh tests/load/run.sh soak [SECONDS]    600 seconds by default
 #
-# The programs are timing, sessions, stops and neighbours; they take four minutes. The soak takes 600
-# seconds by default. CC, CFLAGS and SERVER come from the environment. The last line is `N passed, N
-# failed`.
+# CC, CFLAGS and SERVER come from the environment. The last line is `N passed, N failed`.
 set -e
 out=build/load
-build="${CC:-cc} -std=c99 ${CFLAGS:--O2 -Wall -Wextra} -I. $LDFLAGS"
 export SERVER="${SERVER:-./server}"
 mkdir -p $out
 
 build() {
-    case $1 in
-    timing) $build -o $out/timing tests/load/timing.c db.c sha1.c str.c -lm ;;
-    *) $build -o "$out/$1" "tests/load/$1.c" -pthread ;;
-    esac
+    libraries=-pthread
+    [ "$1" != timing ] || libraries='db.c sha1.c str.c -lm'
+    # shellcheck disable=SC2086 # the compiler, the options and the libraries are words
+    ${CC:-cc} -std=c99 ${CFLAGS:--O2 -Wall -Wextra} -I. $LDFLAGS -o "$out/$1" "tests/load/$1.c" $libraries
 }
 
-[ $# -gt 0 ] || set -- timing sessions stops neighbours
+[ $# -gt 0 ] || set -- timing secrets stops neighbours
 if [ "$1" = soak ]; then
     build soak
     exec $out/soak "${2:-600}"

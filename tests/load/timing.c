@@ -27,25 +27,21 @@ static char input_storage[DB_MAX_NAME], early[DB_TOKEN_LEN], late[DB_TOKEN_LEN];
 static void log_in(void) { db_authenticate(db, input, STR("wrong"), 1); }
 static void find_session(void) { db_use_session(db, input, 1); }
 
+/* clang-format off */
 static const struct pair {
     const char *name;
     void (*call)(void);
     struct str inputs[2];
     bool differ;
 } pairs[] = {
-    {"an unknown name takes as long as a wrong password",
-     log_in,
-     {STR_INIT("foo"), STR_INIT("oof")},
-     false},
-    {"comparing a token takes as long wherever it differs",
-     find_session,
-     {{early, sizeof early}, {late, sizeof late}},
-     false},
-    {"one more block of SHA-1 can be measured",
-     log_in,
-     {STR_INIT("foo"), STR_INIT("a name so long that SHA-1 has one block more to do")},
-     true},
+    {"an unknown name takes as long as a wrong password", log_in,
+     {STR_INIT("foo"), STR_INIT("oof")}, false},
+    {"comparing a token takes as long wherever it differs", find_session,
+     {{early, sizeof early}, {late, sizeof late}}, false},
+    {"one more block of SHA-1 can be measured", log_in,
+     {STR_INIT("foo"), STR_INIT("a name so long that SHA-1 has one block more to do")}, true},
 };
+/* clang-format on */
 
 /* ---- Welch's t ---- */
 

@@ -204,8 +204,8 @@ class Tests:
     # Those of each source, the fastest first; a plus means with sanitizers.
     NAMES = {
         "app.c": ["options", "server", "faults", "options+"],
-        "server.c": ["event_loop", "connection_table", "server", "options", "faults", "connection_table+", "server+"],
-        "listen.c": ["options", "server", "connection_table", "faults", "server+"],
+        "server.c": ["event_loop", "server", "options", "faults", "event_loop+", "server+"],
+        "listen.c": ["event_loop", "options", "server", "faults", "server+"],
         "log.c": ["event_loop", "options", "server", "faults", "server+"],
         "route.c": ["route", "route+", "server"],
         "http.c": ["http", "exhaustive", "http+", "server"],
@@ -216,7 +216,6 @@ class Tests:
         SHARED: ["str", "http", "json", "db", "event_loop", "options", "server", "http+", "json+", "db+"],
     }
     INCLUDED = {  # tests that include sources, which are compiled again with a changed one
-        "tests/fault/connection_table.c": ["server.c", "listen.c", "log.c", SHARED],
         "tests/fault/event_loop.c": ["server.c", "listen.c", "log.c", SHARED],
         "tests/fault/checked_server.c": ["server.c", SHARED],
     }
@@ -267,7 +266,7 @@ class Tests:
     def build_faults(self, source, folder, objects):
         (folder / "build/fault").mkdir(parents=True)
         (folder / "build/fault/calls").touch()  # the names of the calls are not checked here
-        names = ["checked_server.c", "injection.c", "heap.c"]
+        names = ["checked_server.c", "injection.c"]
         tests = [self.object_of(f"tests/fault/{name}", source, folder, LONG) for name in names]
         objects = [path for module, path in objects.items() if module != "server.c"]
         run([*CC, *self.wrap, "-o", str(folder / "build/fault/server"), *tests, *objects])
@@ -285,7 +284,7 @@ class Tests:
         if name == "faults":
             self.build_faults(source, folder, objects)
             return [str(WORK / name), "-q"]
-        if name in ("connection_table", "event_loop"):
+        if name == "event_loop":
             included = ("app.c", "server.c", "listen.c", "log.c")
             linked = [path for module, path in objects.items() if module not in included]
             test = f"tests/fault/{name}.c"

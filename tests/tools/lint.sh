@@ -1,10 +1,9 @@
 #!/bin/sh
 # Checks the sources with three static analyzers: gcc's and clang-tidy, one module at a time, and
-# cppcheck, all modules together. Needs all three; the last line is `N passed, N failed`. A check that
-# is turned off stands here with its reason. An exception for a single line stands above that line.
+# cppcheck, all modules together. A check that is turned off stands here with its reason. An exception
+# for a single line stands above that line.
 cd "$(dirname "$0")/../.." || exit 1
-passed=0 failed=0
-sources='app.c server.c listen.c log.c route.c http.c json.c db.c sha1.c str.c'
+. tests/check.sh
 
 # cert-err33-c                  a message that cannot be printed cannot be reported either
 # easily-swappable-parameters   memcpy and strcmp, too, have two parameters of one type in a row
@@ -15,25 +14,11 @@ checks="$checks,-bugprone-easily-swappable-parameters"
 checks="$checks,-bugprone-not-null-terminated-result,-bugprone-reserved-identifier"
 checks="$checks,-cert-dcl37-c,-cert-dcl51-cpp" # two other names of reserved-identifier
 
-# check NAME COMMAND...: the command succeeds; if not, its output is shown.
-check() {
-    name=$1
-    shift
-    if output=$("$@" 2>&1); then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        printf 'FAIL %s\n%s\n' "$name" "$output"
-    fi
-}
-
-for source in $sources; do
+for source in *.c; do
     check "gcc -fanalyzer $source" gcc -std=c99 -O2 -fanalyzer -Werror -c -o /dev/null "$source"
     check "clang-tidy $source" clang-tidy --quiet --checks="$checks" --warnings-as-errors='*' \
         --header-filter='.*' "$source" -- -std=c99
 done
-# shellcheck disable=SC2086 # the list of sources is words
 check cppcheck cppcheck -q --std=c99 --enable=all --suppress=missingIncludeSystem \
-    --error-exitcode=1 $sources
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+    --error-exitcode=1 ./*.c
+report

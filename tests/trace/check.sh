@@ -1,67 +1,48 @@
 #!/bin/sh
 # check.sh - tests trace.sh: each request of the walk has its tree, and the tree shows the way through the
-# files. The last line is `N passed, N failed`.
+# files.
 cd "$(dirname "$0")/../.." || exit 1
 . tests/check.sh
-trace=$(sh tests/trace/trace.sh) || echo "trace.sh failed: $trace"
-work=build/trace
+trace=build/trees
+mkdir -p build
+sh tests/trace/trace.sh >$trace || cat $trace
 
 # part TITLE: prints the lines below the title. Of two parts with one title it prints both.
-part() {
-    printf '%s\n' "$trace" | awk -v title="==== $1" '/^====/ { on = $0 == title; next } on && NF'
-}
+part() { awk -v title="==== $1" '/^====/ { on = $0 == title; next } on && NF' $trace; }
 
-# goes_through TITLE PLACE...: PLACE is a file and a function; the part has all of them, in this order.
+# goes_through TITLE PLACES: a place is a file and a function; the part has all of them, in this order.
 goes_through() {
-    part "$1" | sed 's/^\([a-z0-9]*\.[ch]\):[0-9]* */\1:/' >$work/part
-    shift
-    for place; do
-        line=$(grep -nE "^$place( |:|$)" $work/part | head -n 1 | cut -d : -f 1)
-        [ -n "$line" ] || { echo "     $place is missing"; return 1; }
-        sed "1,${line}d" $work/part >$work/rest
-        mv $work/rest $work/part
-    done
+    part "$1" | awk -v places="$2" '
+        BEGIN { count = split(places, place); next_one = 1 }
+        { sub(/:[0-9]*$/, "", $1); sub(/:$/, "", $2) }
+        $1 ":" $2 == place[next_one] { next_one++ }
+        END { if (next_one <= count) { print place[next_one], "is missing"; exit 1 } }'
 }
 
-titles() { printf '%s\n' "$trace" | sed -n 's/^==== //p'; }
+long_parts() {
+    awk '/^====/ { title = $0 } NF && ++lines[title] == 47 { print title }' $trace # with the title itself
+}
 
-are_complete() {
-    titles >$work/titles
-    cat >$work/expected <<'TITLES'
-The start
+shows_more() { [ "$(sh tests/trace/trace.sh -a | wc -l)" -gt "$(wc -l <$trace)" ]; }
+
+check 'Each request has a tree, and so have start, connection and stop' equal 'The start
 A client connects
 POST /login HTTP/1.1 -> 200
 GET /home HTTP/1.1 -> 200
 POST /logout HTTP/1.1 -> 200
 GET /home HTTP/1.1 -> 401
 The client closes the connection
-The stop
-TITLES
-    diff $work/expected $work/titles
-}
-
-is_short() {
-    titles | while read -r title; do
-        [ "$(part "$title" | wc -l)" -le 45 ] || echo "     $title"
-    done >$work/long
-    cat $work/long
-    [ ! -s $work/long ]
-}
-
-shows_more() { [ "$(sh tests/trace/trace.sh "$@" | wc -l)" -gt "$(printf '%s\n' "$trace" | wc -l)" ]; }
-
-check 'Each request has a tree, and so have start, connection and stop' are_complete
+The stop' "$(sed -n 's/^==== //p' $trace)"
 check 'A login goes through all modules' goes_through 'POST /login HTTP/1.1 -> 200' \
-    server.c:handle_event server.c:receive http.c:http_parse route.c:route_request \
-    app.c:handle_login json.c:json_find_members db.c:db_authenticate sha1.c:sha1_update \
-    db.c:db_add_session http.c:http_format_response log.c:log_request server.c:send_output
+    'server.c:handle_event server.c:receive http.c:http_parse route.c:route_request
+    app.c:handle_login json.c:json_find_members db.c:db_authenticate sha1.c:sha1_update
+    db.c:db_add_session http.c:http_format_response log.c:log_request server.c:send_output'
 check 'A greeting asks for the session' goes_through 'GET /home HTTP/1.1 -> 200' \
-    server.c:receive http.c:http_parse app.c:handle_home http.c:http_find_cookie \
-    db.c:db_use_session server.c:send_output
+    'server.c:receive http.c:http_parse app.c:handle_home http.c:http_find_cookie db.c:db_use_session
+    server.c:send_output'
 check 'A refusal is an error' goes_through 'GET /home HTTP/1.1 -> 401' \
-    app.c:handle_home app.c:unauthorized route.c:route_error server.c:send_output
+    'app.c:handle_home app.c:unauthorized route.c:route_error server.c:send_output'
 check 'A client is accepted' goes_through 'A client connects' listen.c:listen_accept
-check 'No tree is longer than 45 lines' is_short
-check 'With -i 2 there are more lines' shows_more -i 2
-check 'With -a there are more lines' shows_more -a
+check 'No tree is longer than 45 lines' equal '' "$(long_parts)"
+check 'With -a there are more lines' shows_more
 report

@@ -3,7 +3,6 @@
 # the way of a request through the files, to look at before reading them.
 #
 #     sh tests/trace/trace.sh             calls from one file to another, and system calls
-#     sh tests/trace/trace.sh -i 2        and, inside a file, calls two deep
 #     sh tests/trace/trace.sh -a          all calls
 #
 # Needs gcc or clang (CC), curl, python3, and addr2line of the binutils. trace.c records the calls,
@@ -21,7 +20,6 @@ done
 
 # No inlining, so that every call is seen; fixed addresses, and a format of the lines that every addr2line
 # reads.
-# shellcheck disable=SC2046,SC2086 # lists of sources and of flags are words
 build() {
     ${CC:-cc} -std=c99 -gdwarf-4 -O0 -fno-pie -c -o $work/trace.o tests/trace/trace.c &&
         ${CC:-cc} -std=c99 -gdwarf-4 -O0 -fno-pie -no-pie -finstrument-functions -I. \

@@ -1,15 +1,14 @@
-"""tree.py [-a] [-i DEPTH] PROGRAM CALLS LOG - prints the calls that trace.c has recorded as trees, one
-for each request. See trace.sh.
+"""tree.py [-a] PROGRAM CALLS LOG - prints the calls that trace.c has recorded as trees, one for each
+request. See trace.sh.
 
-Left out, unless -a is given: str.c and str.h, which all others use; and calls inside a file more than
-DEPTH deep (0), unless they lead to another file or to a system call. Calls of one function by the same
-caller stand on one line, with their number, if the later ones lead to nothing new. An iteration of the event
-loop without an event is left out in any case.
+Left out, unless -a is given: str.c and str.h, which all others use; and calls inside a file, unless they lead
+to another file or to a system call. Calls of one function by the same caller stand on one line, with their
+number, if the later ones lead to nothing new. An iteration of the event loop without an event is left out in
+any case.
 """
-import argparse
-import os
 import re
 import subprocess
+import sys
 
 WIDTH = 16  # of the column with the place in the sources
 
@@ -56,20 +55,11 @@ def read_calls(program, path):
     return next(call for call in stack[0].calls if call.name == 'main')
 
 
-# ---- What is left out ----
-
-def leads_away(call):
-    """Whether something below is in another file, or a system call."""
-    return any(below.file != call.file for below in call.walk())
-
-
-def prune(call, max_depth, depth=0):
-    """Leaves out what the head of this file says. `depth` is how deep the call is inside its file."""
+def prune(call):
     call.calls = [below for below in call.calls if not below.file.startswith('str.')]
     for below in call.calls:
-        prune(below, max_depth, depth + 1 if below.file == call.file else 0)
-    call.calls = [below for below in call.calls
-                  if below.file != call.file or leads_away(below) or depth < max_depth]
+        prune(below)
+    call.calls = [below for below in call.calls if any(other.file != call.file for other in below.walk())]
 
 
 def covers(call, other):
@@ -90,8 +80,6 @@ def join_repeats(call):
     call.calls = kept
 
 
-# ---- Printing ----
-
 def label(call):
     return f'{call.name} x{call.times}' if call.times > 1 else call.name
 
@@ -105,11 +93,11 @@ def print_tree(call, indent=0):
         print_tree(below, indent + 1)
 
 
-def print_part(title, calls, options):
+def print_part(title, calls, show_all):
     print(f'\n==== {title}\n')
     for call in calls:
-        if not options.all:
-            prune(call, options.inside)
+        if not show_all:
+            prune(call)
         join_repeats(call)
         print_tree(call)
 
@@ -132,26 +120,20 @@ def take_out(call, name):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument('-a', '--all', action='store_true')
-    parser.add_argument('-i', '--inside', type=int, default=0)
-    for name in ('program', 'calls', 'log'):
-        parser.add_argument(name)
-    options = parser.parse_args()
-    with open(options.log) as file:
+    show_all = sys.argv[1] == '-a'
+    program, path, log = sys.argv[-3:]
+    with open(log) as file:
         requests = [f'{line} -> {status}' for line, status in re.findall(r'"(.*)" (\d+)', file.read())]
-    started = read_calls(options.program, options.calls)
+    started = read_calls(program, path)
     signals = take_out(started, 'on_stop_signal')  # a signal comes at any time
-    steps = [call.name for call in started.calls]
-    run = steps.index('server_run')
-    print_part('The start', started.calls[:run], options)
+    run = [call.name for call in started.calls].index('server_run')
+    print_part('The start', started.calls[:run], show_all)
     for iteration in started.calls[run].calls:
         title = title_of(iteration, requests) if iteration.name == 'run_once' else None
         if title:
-            print_part(title, [iteration], options)
+            print_part(title, [iteration], show_all)
     ends = [call for call in started.calls[run].calls if call.name != 'run_once']
-    print_part('The stop', signals + ends + started.calls[run + 1:], options)
+    print_part('The stop', signals + ends + started.calls[run + 1:], show_all)
 
 
-if __name__ == '__main__':
-    main()
+main()

@@ -14,7 +14,7 @@
  * For the test a child stays behind. It does what the lines that it reads from the console say: see
  * obey.
  */
-#define _GNU_SOURCE /* syscall, struct ifreq */
+#define _GNU_SOURCE /* syscall, strsep, struct ifreq */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -50,15 +50,6 @@ static void load_modules(void) {
     }
 }
 
-/* Copies the field of `ip=` with this number, which begins at 0. A missing field is empty. */
-static void copy_field(char *to, size_t size, const char *fields, int number) {
-    while (number-- > 0) {
-        const char *colon = strchr(fields, ':');
-        fields = colon ? colon + 1 : "";
-    }
-    snprintf(to, size, "%.*s", (int)strcspn(fields, ":"), fields);
-}
-
 static void put_address(struct ifreq *request, const char *address) {
     struct sockaddr_in in = {.sin_family = AF_INET};
     inet_pton(AF_INET, address, &in.sin_addr);
@@ -79,20 +70,6 @@ static void configure(const char *interface, const char *address, const char *ne
     close(fd);
 }
 
-/* Prints how long the server's first read of the random source will take: the second one is fast. */
-static void read_random(void) {
-    struct timespec before, after;
-    char bytes[32];
-    int fd = open("/dev/urandom", O_RDONLY);
-    clock_gettime(CLOCK_MONOTONIC, &before);
-    ssize_t n = read(fd, bytes, sizeof bytes);
-    clock_gettime(CLOCK_MONOTONIC, &after);
-    long ms = (long)(after.tv_sec - before.tv_sec) * 1000;
-    ms += (after.tv_nsec - before.tv_nsec) / 1000000;
-    printf("init: %d random bytes in %ld ms\n", (int)n, ms);
-    close(fd);
-}
-
 /* ---- Beside the server, for the test ---- */
 
 /* Prints the lines of a file that begin with one of two names. */
@@ -106,29 +83,19 @@ static void print_lines(const char *path, const char *first, const char *second)
     fclose(file);
 }
 
-/* Makes a process whose parent ends before it does, so that process 1 becomes its parent. Returns its
- * id. */
-static pid_t make_orphan(void) {
-    int ends[2];
-    pid_t orphan = 0;
-    if (pipe(ends) < 0) return 0;
-    if (fork() == 0) {
-        orphan = fork();
-        if (orphan > 0) _exit(write(ends[1], &orphan, sizeof orphan) < 0);
-        while (getppid() != 1) sleep_ms(10);
+/* Makes a process whose parent ends before it does, so that process 1 becomes its parent. Both are a
+ * process group, which exists until the kernel has reaped the second, too. */
+static void test_orphan(void) {
+    int tries = 0;
+    pid_t group = fork();
+    setpgid(group, group);
+    if (group == 0) {
+        if (fork() == 0)
+            while (getppid() != 1) sleep_ms(10);
         _exit(0);
     }
-    if (read(ends[0], &orphan, sizeof orphan) < 0) complain("pipe");
-    close(ends[0]);
-    close(ends[1]);
-    return orphan;
-}
-
-/* A process that has ended and was not reaped still has its id. */
-static void print_whether_reaped(pid_t pid) {
-    int tries = 0;
-    while (kill(pid, 0) == 0 && tries++ < 100) sleep_ms(20);
-    printf("init: the orphan was %s\n", kill(pid, 0) < 0 ? "reaped" : "not reaped");
+    while (kill(-group, 0) == 0 && tries++ < 100) sleep_ms(20);
+    printf("init: the orphan was %s\n", kill(-group, 0) < 0 ? "reaped" : "not reaped");
 }
 
 /* memory: prints how much the server and the machine use.
@@ -139,7 +106,7 @@ static void obey(const char *line) {
         print_lines("/proc/1/smaps_rollup", "Rss:", "Anonymous:");
         print_lines("/proc/meminfo", "MemTotal:", "MemAvailable:");
     } else if (!strcmp(line, "orphan\n")) {
-        print_whether_reaped(make_orphan());
+        test_orphan();
     } else if (!strcmp(line, "stop\n")) {
         kill(1, SIGTERM);
     }
@@ -156,17 +123,16 @@ static void obey_console(void) {
 /* ---- Main ---- */
 
 int main(int argc, char **argv) {
-    const char *ip = getenv("ip");
-    char address[32], netmask[32];
+    char *ip = getenv("ip"); /* the address, two fields that are not used, the netmask */
     (void)argc;
     setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
     load_modules();
-    read_random();
     configure("lo", "127.0.0.1", "255.0.0.0");
     if (ip) {
-        copy_field(address, sizeof address, ip, 0);
-        copy_field(netmask, sizeof netmask, ip, 3);
-        configure("eth0", address, netmask);
+        const char *address = strsep(&ip, ":");
+        if (ip) strsep(&ip, ":");
+        if (ip) strsep(&ip, ":");
+        configure("eth0", address, ip ? strsep(&ip, ":") : "");
     }
     signal(SIGCHLD, SIG_IGN);
     if (fork() == 0) obey_console();

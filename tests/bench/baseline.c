@@ -1,7 +1,7 @@
-/* floor.c - the baseline: the least that a server with one poll(2) loop can do.
+/* baseline.c - the baseline: the least that a server with one poll(2) loop can do.
  *
- *     floor PORT          serves on 127.0.0.1
- *     floor PORT close    the same, but closes each connection after the response
+ *     baseline PORT          serves on 127.0.0.1
+ *     baseline PORT close    the same, but closes each connection after the response
  *
  * It responds to every empty line with the same bytes, as many as our server sends. It parses nothing,
  * looks nothing up and has no timeouts. So its only cost is poll, recv and send, and the difference to
@@ -15,7 +15,6 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -36,22 +35,18 @@ static int listen_at(unsigned port) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     int on = 1, fd = socket(AF_INET, SOCK_STREAM, 0);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     fcntl(fd, F_SETFL, O_NONBLOCK);
-    if (bind(fd, (struct sockaddr *)&address, sizeof address) == 0 && listen(fd, SOMAXCONN) == 0)
-        return fd;
-    perror("baseline: cannot listen");
-    exit(1);
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || listen(fd, SOMAXCONN) < 0)
+        exit(1);
+    return fd;
 }
 
 static void accept_all(void) {
     int fd;
-    while ((fd = accept(pollfds[0].fd, NULL, NULL)) >= 0) {
-        if (nfds == MAX_CONNECTIONS || fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
-            close(fd);
-        else
-            pollfds[nfds++] = (struct pollfd){fd, POLLIN, 0};
+    while (nfds < MAX_CONNECTIONS && (fd = accept(pollfds[0].fd, NULL, NULL)) >= 0) {
+        fcntl(fd, F_SETFL, O_NONBLOCK);
+        pollfds[nfds++] = (struct pollfd){fd, POLLIN, 0};
     }
 }
 
@@ -67,11 +62,8 @@ static size_t respond(char *out, const char *in) {
 static void serve(size_t i) {
     static char in[MAX_READ + 1], out[MAX_READ / 4 * sizeof(HEAD BODY "Connection: close")];
     ssize_t got = recv(pollfds[i].fd, in, MAX_READ, 0);
-    size_t n = 0;
-    if (got > 0) {
-        in[got] = '\0';
-        n = respond(out, in);
-    }
+    in[got > 0 ? got : 0] = '\0';
+    size_t n = respond(out, in);
     bool sent = n > 0 && send(pollfds[i].fd, out, n, MSG_NOSIGNAL) > 0;
     if (got > 0 && (n == 0 || (sent && !close_after_response))) return;
     close(pollfds[i].fd);
@@ -84,13 +76,11 @@ int main(int argc, char **argv) {
     pollfds[0] = (struct pollfd){listen_at((unsigned)atoi(argv[1])), POLLIN, 0};
     for (;;) {
         int ready = poll(pollfds, (nfds_t)nfds, -1);
-        for (size_t i = nfds; i-- > 0 && ready > 0;) {
+        for (size_t i = nfds - 1; i > 0 && ready > 0; i--) {
             if (!pollfds[i].revents) continue;
             ready--;
-            if (i > 0)
-                serve(i);
-            else
-                accept_all();
+            serve(i);
         }
+        if (pollfds[0].revents) accept_all();
     }
 }
