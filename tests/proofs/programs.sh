@@ -5,7 +5,7 @@
 # Ends with `N passed, N failed`.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
-names=${1:-db server sha1} sources=${2:-.} passed=0 failed=0 build=build/proofs/programs
+names=${1:-db server sha1} sources=${2:-.} passed=0 failed=0 build=${2:-build/proofs}/programs
 rm -rf $build && mkdir -p $build/tests/proofs $build/tests/fault
 
 # In a copy, so that "../../server.c" means the one there.

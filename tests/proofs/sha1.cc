@@ -182,7 +182,6 @@ int main() {
         unknown.id = node('?', (uint32_t)len);
         M.push_back(unknown);
     }
-    printf("sha1.c: %u messages, %zu expressions, %u differ\n%d passed, %d failed\n", cases,
-           nodes.size(), failed, failed == 0, failed > 0);
+    printf("sha1.c: %u messages, %zu expressions, %u differ\n", cases, nodes.size(), failed);
     return failed > 0;
 }
