@@ -13,10 +13,10 @@ while IFS='|' read -r file functions edit; do
     if cmp -s "$file" "$copy/$file"; then
         result='changes nothing'
     elif [ "$functions" = program ]; then
-        result=$(sh tests/proofs/programs.sh "${file%.c}" $copy 2>&1 | grep '^FAIL:')
+        result=$(sh tests/proofs/programs.sh "${file%.c}" $copy 2>&1 | grep -m 1 '^FAIL:')
     else
         result=$(python3 tests/proofs/prove.py --sources $copy --build $copy/proofs --functions "$functions" \
-            "$file" 2>&1 | grep -m 1 "  OPEN:")
+            "$file" 2>&1 | grep -m 1 '  OPEN:')
     fi
     case $result in
     *FAIL:* | *OPEN:*) passed=$((passed + 1)) && echo "caught: $file: $edit:$result" ;;
