@@ -22,6 +22,7 @@ UNIT_TESTS = build/test_str build/test_sha1 build/test_json build/test_http buil
 	build/test_db
 BUILD = $(CC) $(CPPFLAGS) -I. $(CFLAGS) $(LDFLAGS)
 
+.PHONY: all hardened run test programs install uninstall clean help
 all: server
 server: $(OBJECTS)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(OBJECTS)

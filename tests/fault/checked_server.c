@@ -43,8 +43,12 @@ static size_t open_descriptors(void) {
 }
 
 static void check_invariants(void) {
-    char *noted = the_injection()->violation;
+    struct injection *injection = the_injection();
+    char *noted = injection->violation;
     const char *violation = invariant_violation(watched);
+    const int *calls = injection->calls[injection->phase];
+    if (calls[CALL_malloc] + calls[CALL_calloc] > 0)
+        violation = "nothing is allocated after the start";
     size_t listeners = watched->listener->fd >= 0, connections = watched->nfds - FIRST;
     if (open_descriptors() != others + listeners + connections)
         violation = "each open descriptor belongs to a connection";

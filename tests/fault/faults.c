@@ -138,9 +138,6 @@ static void expect_stdout(bool needs_done) {
 static void expect_good_end(void) {
     EXPECT(status == 0, server.stderr_text[0] ? server.stderr_text : "the exit status is 0");
     CHECK_STR(injection->violation, "");
-    for (int phase = WHILE_SERVING; phase < PHASES; phase++)
-        EXPECT(injection->calls[phase][CALL_malloc] + injection->calls[phase][CALL_calloc] == 0,
-               "nothing is allocated after the start");
 }
 
 static void stop_server(void) {
@@ -498,6 +495,7 @@ static void test_memory(void) {
         CHECK(!start_with(LOOPBACK "-c 2000 -s 5000 -h") && status == 0);
         const char *at = strstr(server.stdout_text, "before -h: ");
         size_t printed = at ? (size_t)atol(at + strlen("before -h: ")) : 0;
+        clear_injection();
         CHECK(start_with(LOOPBACK "-c 2000 -s 5000"));
         stop_server();
         size_t taken = injection->allocated + sizeof(struct log);

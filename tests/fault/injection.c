@@ -71,7 +71,7 @@ static size_t max_read(size_t len) {
 }
 
 static size_t counted(size_t size) {
-    the_injection()->allocated += size;
+    if (the_injection()->phase == AT_START) the_injection()->allocated += size;
     return size;
 }
 

@@ -39,7 +39,7 @@ struct injection {
     enum phase phase;
     int calls[PHASES][CALLS];
     int injected[CALLS];             /* faults */
-    size_t allocated;                /* bytes */
+    size_t allocated;                /* bytes, at the start */
     struct sockaddr_storage address; /* where the server listens ... */
     char address_name[128];          /* ... as it prints it */
     char violation[128];             /* the first invariant that was broken */

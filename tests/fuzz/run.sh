@@ -4,9 +4,9 @@
 #
 #     tests/fuzz/run.sh [SECONDS [FUZZER...]]
 #
-# A fuzzer searches for 60 seconds by default, and with 0 only the known inputs are tried. They run with the address and the
-# undefined-behaviour sanitizer, except `memory`, which is `server` again with the memory sanitizer.
-# Nothing is written outside build/fuzz:
+# A fuzzer searches for 60 seconds by default, and with 0 only the known inputs are tried. They run with
+# the address and the undefined-behaviour sanitizer, except `memory`, which is `server` again with the
+# memory sanitizer. Nothing is written outside build/fuzz:
 #
 #     build/fuzz/NAME.log   the output of the fuzzer NAME
 #     build/fuzz/corpus/    inputs that reach something new; the next run begins with them

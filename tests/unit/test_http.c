@@ -277,7 +277,7 @@ static void test_requests(void) {
             for (int byte = 0; byte < 256; byte++) {
                 char storage[512];
                 struct text more = TEXT(storage);
-                text_put_all(&more, r->bytes, (struct str){&(char){(char)byte}, 1},
+                text_put_all(&more, r->bytes, ((struct str){&(char){(char)byte}, 1}),
                              STR(END GET END));
                 check_result(r, parse_prefix(text_str(&more), r->bytes.len + 1));
                 check_result(r, parse(text_str(&more)));
