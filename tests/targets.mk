@@ -1,7 +1,7 @@
 # The tests beyond `make test`. Each target runs a script below tests/ whose head says what it does and
 # what it needs. Most scripts end with `N passed, N failed`.
 .PHONY: fuzz exhaustive boundaries suites conformance lint static size boards portable boot memory services \
-	fronts browser clients packaging documents trace bench count load soak faults coverage mutate matrix
+	fronts browser clients packaging documents trace bench count load soak faults coverage mutate matrix proofs mistakes
 
 # fuzz: four fuzzers, a minute each; FUZZ= seconds and names
 fuzz:
