@@ -1,7 +1,7 @@
 # The tests beyond `make test`. Each target runs a script below tests/ whose head says what it does and
 # what it needs. Most scripts end with `N passed, N failed`.
 .PHONY: fuzz exhaustive boundaries suites conformance lint static size boards portable boot memory services \
-	fronts browser clients packaging documents trace bench count load soak faults coverage mutate matrix
+	fronts browser clients packaging documents trace bench count load soak faults coverage mutate matrix proofs mistakes
 
 # fuzz: four fuzzers, a minute each; FUZZ= seconds and names
 fuzz:
@@ -88,3 +88,9 @@ mutate:
 # matrix: `make test` with other compilers, optimizations and sanitizers
 matrix:
 	sh tests/tools/matrix.sh
+# proofs: no run-time error for any input of any length, all states of the tables, SHA-1; PROOFS= source files
+proofs:
+	CC='$(CC)' python3 tests/proofs/prove.py $(PROOFS)
+# mistakes: each mistake of a list makes the proofs fail, or each MISTAKES-th
+mistakes:
+	CC='$(CC)' sh tests/proofs/mistakes.sh $(MISTAKES)
