@@ -1,7 +1,7 @@
 /* app.c - the example: log in, be greeted, log out. Its routes and handlers, and main.
  *
- * In this file begin with main, at its end. To add a route, write a
- * function like this and add a row to `routes`:
+ * In this file begin with main, at its end. To add a route, write a function like this and add a
+ * row to `routes`:
  *
  *     static int hello(const struct http_request *req, struct http_response *res) {
  *         struct str agent = http_find_field(req, STR("User-Agent"));
