@@ -65,7 +65,7 @@ static void set_session_cookie(struct http_response *res, struct str token, cons
                    str_of(expires));
 }
 
-/* Returns the user of the request's session, or NULL. */
+/* Returns the user of the request's session, and restarts its idle timeout; or returns NULL. */
 static const struct user *current_user(const struct http_request *req) {
     struct str token = http_find_cookie(req, STR("session_id"));
     if (token.len == 0) return NULL;
@@ -285,7 +285,7 @@ static const char *read_users_file(int fd, struct text *text) {
     return text->len < text->cap ? "it ended early" : NULL;
 }
 
-/* Removes the next line from `users`. The line is empty if it does not hold a user. */
+/* Removes the next line from `users`. A comment becomes an empty line. */
 static struct str next_line(struct str *users) {
     struct str line = str_split(users, '\n');
     size_t blanks = 0;
@@ -306,7 +306,8 @@ static const char *add_user(struct str line) {
     if (!json_is_utf8(line)) return "it is not UTF-8, so the user could not log in";
     if (has_control_byte(line)) return "it contains a control character";
     if (!memchr(line.s, ':', line.len)) return "expected name:password";
-    struct str password = line, username = str_split(&password, ':');
+    struct str password = line;
+    struct str username = str_split(&password, ':');
     if (username.len == 0 || password.len == 0) return "the name or the password is empty";
     if (username.len > DB_MAX_NAME || password.len > DB_MAX_NAME)
         return "the name or the password is longer than 255 bytes";
@@ -364,8 +365,8 @@ static void open_standard_fds(void) {
     close(fd);
 }
 
-/* Fills the secret from the system's random source. A file in its place, as in a chroot, would hold
- * a secret that others know. */
+/* Fills the secret from the system's random source. It must be a device: in a chroot it could be
+ * an ordinary file, which others may have read. */
 static void read_secret(unsigned char secret[DB_SECRET_SIZE]) {
     static const char path[] = "/dev/urandom";
     struct stat status;
@@ -396,6 +397,7 @@ static void on_stop_signal(int number) {
     server_stop(server);
 }
 
+/* Sets the handler of a signal, and unblocks the signal. */
 static void set_handler(int number, void (*handler)(int)) {
     struct sigaction action = {.sa_handler = handler};
     sigset_t set;

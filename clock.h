@@ -1,5 +1,6 @@
 /* clock.h - the unit of time. Points in time and durations are int64_t nanoseconds. Points in
- * time are read from a monotonic clock, which no administrator and no time server can set. */
+ * time are read from a monotonic clock, which no administrator and no time server can set. Only
+ * the dates in responses and in the log come from the wall clock. */
 #ifndef CLOCK_H
 #define CLOCK_H
 

@@ -7,11 +7,11 @@
  *     user_buckets   --+---------+   session_buckets   -------+---------+
  *     by the hash of the username    by the first digits of the token
  *
- * The list of sessions tells which one is the oldest. A look-up does not walk the lists. It goes
- * through a hash index of chained buckets, in which hash_next links the rows of a bucket.
+ * The list of sessions gives the oldest one. A look-up goes through a hash index of chained
+ * buckets, in which hash_next links the rows of a bucket.
  *
- *   - The token of a session is a SHA-1 over a secret, the time and the number of the row. So it
- *     cannot be guessed.
+ *   - The token of a session is a SHA-1 over a secret, the time and a number that is never used
+ *     twice. So it cannot be guessed.
  *   - No password is stored, only a SHA-1 over the secret, the username and the password.
  *   - An unknown username and a wrong password take the same steps and get the same response. A
  *     single login does not tell whether a username exists; thousands of failures can.

@@ -24,8 +24,8 @@ struct login_failures {
     uint32_t count;
 };
 
-/* A link of a circular list. The list of a user's sessions begins and ends at the user, so even an
- * empty list has a first and a last link, and no case is special. */
+/* A link of a circular list. The list of a user's sessions begins and ends at the user, and an
+ * empty list links to itself. So inserting and removing need no special case. */
 struct link {
     struct link *prev, *next;
 };
@@ -58,7 +58,7 @@ struct db_options {
     int64_t idle_timeout, max_lifetime;   /* of a session, in ns; 0 = none */
     /* Consecutive failed logins before a username must wait; 0 = unlimited. */
     uint32_t max_failures;
-    /* Is called with the SQL statement that the Python original would run, and its parameter.
+    /* Called with the SQL statement that the Python original would run, and its parameter.
      * May be NULL. */
     void (*echo)(const char *statement, struct str parameter);
 };
@@ -87,7 +87,7 @@ unsigned db_login_delay(struct db *db, struct str username, int64_t now);
 struct user *db_authenticate(struct db *db, struct str username, struct str password, int64_t now);
 
 /* Adds a session of `user` and returns it. If the user's share of the sessions is used up, the
- * oldest of their sessions is deleted. */
+ * oldest of their sessions is deleted, even if a younger one has expired. */
 const struct session *db_add_session(struct db *db, struct user *user, int64_t now);
 
 /* Finds the session with this token and restarts its idle timeout. Returns NULL if it does not

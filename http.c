@@ -29,8 +29,8 @@
  * version or a field means is judged at the end of its line, and the fields together at the end
  * of the head.
  *
- * If RFC 9112 allows more than one reading of a request, it is rejected. Requests are smuggled
- * where two servers in a chain read one message in two ways.
+ * A request whose end two servers could see differently is rejected. Requests are smuggled where
+ * two servers in a chain read one message in two ways.
  *
  * This file must not touch a socket, a clock or the heap.
  */
@@ -120,10 +120,10 @@ static struct str trim_ows(struct str s) {
  * A sentinel. *end is a NUL, which no class contains and no function expects. So every loop ends
  * there by itself, and no loop checks its bounds.
  *
- * A result that sticks. When a byte is not what the grammar demands, the result says so, and the
- * first one stays. What the functions do after that does no harm: they only move towards the
- * sentinel. So they read like the grammar, and look at the result only before they use what they
- * have read. */
+ * The first error is kept. When a byte is not what the grammar demands, the result says so, and
+ * later errors do not change it. What the functions do after that does no harm: they only move
+ * towards the sentinel. So they read like the grammar, and look at the result only before they use
+ * what they have read. */
 
 enum { PARSED = 0, INCOMPLETE = 1 }; /* any other result is minus a status */
 
@@ -136,8 +136,8 @@ static void stop(struct scanner *in, int result) {
     if (in->result == PARSED) in->result = result;
 }
 
-/* The byte at in->at does not match. At the sentinel the byte that matches may still come. The
- * sentinel is recognised by its position: a NUL in the input is an error like any other. */
+/* The byte at in->at does not match. At the end of the input more bytes may come; anywhere else it
+ * is an error. A NUL in the input is not the end: the sentinel is recognised by its position. */
 static void unexpected(struct scanner *in) { stop(in, in->at == in->end ? INCOMPLETE : -400); }
 
 static void expect(struct scanner *in, const char *text) {
@@ -189,7 +189,8 @@ static bool has_valid_escapes(struct str s) {
 
 /* IPvFuture = "v" 1*HEXDIG "." 1*( unreserved / sub-delims / ":" ) (RFC 3986 section 3.2.2) */
 static bool is_ip_future(struct str s) {
-    struct str address = str_from(s, 1), version = str_split(&address, '.');
+    struct str address = str_from(s, 1);
+    struct str version = str_split(&address, '.');
     return version.len > 0 && consists_of(version, HEX) && address.len > 0 &&
            consists_of(address, ADDRESS);
 }
@@ -199,7 +200,8 @@ static bool is_ip_future(struct str s) {
 static bool is_ip_literal(struct str s) {
     char address[INET6_ADDRSTRLEN] = "";
     struct in6_addr parsed;
-    struct str zone = s, ip = str_split(&zone, '%');
+    struct str zone = s;
+    struct str ip = str_split(&zone, '%');
     if (s.len > 0 && ascii_lower(s.s[0]) == 'v') return is_ip_future(s);
     if (ip.len >= sizeof address || !consists_of(zone, UNRESERVED)) return false;
     memcpy(address, ip.s, ip.len);
@@ -209,23 +211,24 @@ static bool is_ip_literal(struct str s) {
 /* Returns whether `s` is host [ ":" port ] (RFC 3986 section 3.2) without user information. An
  * empty host is valid. */
 static bool is_authority(struct str s) {
-    struct str host, port = s;
+    struct str host, rest = s;
     if (s.len > 0 && s.s[0] == '[') {
-        host = str_split(&port, ']');
+        host = str_split(&rest, ']');
         if (host.len == s.len || !is_ip_literal(str_from(host, 1))) return false;
     } else {
         host = (struct str){s.s, span(s, HOST)};
-        port = str_from(s, host.len);
+        rest = str_from(s, host.len);
         if (!has_valid_escapes(host)) return false;
     }
-    /* The colon comes first, or the port is empty. */
-    return str_split(&port, ':').len == 0 && consists_of(port, DIGIT);
+    /* The rest is empty, or a colon and digits. */
+    return str_split(&rest, ':').len == 0 && consists_of(rest, DIGIT);
 }
 
 /* Removes scheme "://" from `*s` and returns the scheme. If `*s` does not begin like that, or ends
  * there, it stays as it is, and the scheme is empty. */
 static struct str split_scheme(struct str *s) {
-    struct str rest = *s, scheme = str_split(&rest, ':');
+    struct str rest = *s;
+    struct str scheme = str_split(&rest, ':');
     if (rest.len <= 2 || memcmp(rest.s, "//", 2) != 0) return STR("");
     *s = str_from(rest, 2);
     return scheme;
@@ -234,7 +237,8 @@ static struct str split_scheme(struct str *s) {
 /* scheme "://" authority path (RFC 9112 section 3.2.2). The authority replaces the Host field,
  * and must not be empty. */
 static bool parse_absolute_form(struct http_request *req) {
-    struct str path = req->path, scheme = split_scheme(&path), rest = path;
+    struct str path = req->path;
+    struct str scheme = split_scheme(&path), rest = path;
     req->is_https = equal_ignore_case(scheme, STR("https"));
     if (!req->is_https && !equal_ignore_case(scheme, STR("http"))) return false;
     req->host = str_split(&rest, '/');
@@ -489,8 +493,8 @@ struct str http_find_cookie(const struct http_request *req, struct str name) {
         if (!equal_ignore_case(req->fields[i].name, STR("Cookie"))) continue;
         struct str pairs = req->fields[i].value;
         while (pairs.len > 0) {
-            struct str pair = trim_ows(str_split(&pairs, ';'));
-            struct str value = pair, key = str_split(&value, '=');
+            struct str pair = trim_ows(str_split(&pairs, ';')), value = pair;
+            struct str key = str_split(&value, '=');
             if (key.len < pair.len && str_equal(key, name)) found = value;
         }
     }

@@ -10,8 +10,8 @@
 #ifndef HTTP_BUFFER_SIZE
 #define HTTP_BUFFER_SIZE 16384
 #endif
-#if HTTP_BUFFER_SIZE < 2048
-#error "HTTP_BUFFER_SIZE must be at least 2048, or a response would not fit"
+#if HTTP_BUFFER_SIZE < 2048 || HTTP_BUFFER_SIZE > 32768
+#error "HTTP_BUFFER_SIZE must be 2048 to 32768: a response must fit, and -c 1000000 fit 32 bits"
 #endif
 
 #define HTTP_MAX_FIELDS        64                     /* header fields of a request */
@@ -85,9 +85,9 @@ struct str http_find_field(const struct http_request *req, struct str name);
  * order. */
 struct str http_find_cookie(const struct http_request *req, struct str name);
 
-/* Returns whether a page of another origin made a browser send this request. Sec-Fetch-Site says
- * so or, if it is missing, an Origin whose host is not ours. Clients other than browsers send
- * neither. */
+/* Returns whether a page of another origin made a browser send this request. Looks at
+ * Sec-Fetch-Site; if it is missing, compares the host in Origin with ours. Clients other than
+ * browsers send neither. */
 bool http_is_cross_origin(const struct http_request *req);
 
 /* Makes `res` an empty response to `req`. */
@@ -95,7 +95,8 @@ void http_response_init(struct http_response *res, const struct http_request *re
 
 /* Adds a field line. The first view is the name, the others (up to five) make up the value:
  * http_add_field(res, STR("Allow"), a, b). Control characters in the value become spaces. A field
- * that does not fit is omitted. */
+ * that does not fit is omitted. Not for Date, Content-Length and Connection, which the server
+ * adds. */
 #define http_add_field(res, ...) http_add_field_pieces((res), PIECES(__VA_ARGS__))
 void http_add_field_pieces(struct http_response *res, const struct str pieces[], size_t count);
 

@@ -218,7 +218,7 @@ enum json_type json_check(struct str text) {
 
 /* ---- Members of an object ---- */
 
-/* Compares a string as written with `name`. Only one with a backslash must be decoded. */
+/* Compares a string as written with `name`. A string without a backslash need not be decoded. */
 static bool string_equals(struct str string, struct str name) {
     char storage[JSON_MAX_NAME];
     struct text decoded = TEXT(storage);

@@ -16,7 +16,7 @@ struct listener {
 
 /* The address of a client. */
 struct peer {
-    uint64_t network; /* the IPv4 address or the /64 of the IPv6 address; others have 0 */
+    uint64_t network; /* the IPv4 address or the /64 of the IPv6 address; 0 for a Unix socket */
     char name[INET6_ADDRSTRLEN]; /* for the log: "127.0.0.1", "::1" or "unix" */
 };
 

@@ -22,8 +22,7 @@ struct log {
  * requests and connections. */
 void log_open(struct log *log, bool quiet);
 
-/* Adds a line for a response: the client, the request-line, the status, and the length of the
- * body. */
+/* Adds a line for a response: the client, the request-line, the status, and the Content-Length. */
 void log_request(struct log *log, const char *peer, struct str request_line, int status,
                  size_t body_len);
 

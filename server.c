@@ -17,17 +17,16 @@
  *
  * Active and full polls. The cost of poll grows with the number of descriptors. So most
  * iterations look only at connections that were active in the last 50 ms. All are looked at
- * every 8 ms, or a little later if there are thousands of them, and whenever none is active.
+ * every 8 ms, plus 4 us for each inactive one, and whenever none is active.
  *
- * Eviction. If all connections or all buffers are in use, one connection is closed, and the
- * first rule that applies says whose:
+ * Eviction. If all connections or all buffers are in use, one connection is closed. It is one of
  *     1. the client that needs the place or the buffer, if it holds more than 1/16 of them;
- *     2. the winner of a majority vote, if that client holds more than 1/16 of them;
- *     3. any client.
- * Of their connections it is the one with the least to lose.
+ *     2. or else the winner of a majority vote, if that client holds more than 1/16 of them;
+ *     3. or else any client.
+ * Connections that are not busy go first, and among equals the one with the nearest deadline.
  *
  * This file must not know users or sessions, and must not own state of the whole process, such as
- * signal handlers. It waits only in poll: never for a client, and never for the reader of the log.
+ * signal handlers. It waits only in poll: never for a client, and never for what takes the log.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "server.h"
@@ -154,7 +153,8 @@ struct server {
     struct http_response response;
 };
 
-/* If the clock fails, time advances by a millisecond, so that timeouts still expire. */
+/* Reads both clocks, and formats the date of responses once a second. If the monotonic clock fails,
+ * time advances by a millisecond, so that timeouts still expire. */
 static void update_clock(struct server *server) {
     struct timespec monotonic;
     struct tm tm;
@@ -396,7 +396,7 @@ static bool process_input(struct server *server, struct connection *c) {
 
 /* ---- Events ---- */
 
-/* EAGAIN and EWOULDBLOCK have the same number on most systems. */
+/* EAGAIN and EWOULDBLOCK have the same number on most systems; there the last part is left out. */
 static bool is_temporary(int error) {
     return error == EAGAIN || error == EINTR || (EWOULDBLOCK != EAGAIN && error == EWOULDBLOCK);
 }
@@ -408,7 +408,7 @@ static bool receive(struct server *server, size_t i) {
     int fd = server->pollfds[i].fd;
     ssize_t n = recv(fd, in->s + in->len, max, 0);
     if (n < 0 && errno == EINTR)
-        n = recv(fd, in->s + in->len, max, 0); /* at once: a shutdown closes what has no input */
+        n = recv(fd, in->s + in->len, max, 0); /* now: a shutdown closes what has no input */
     if (n > 0) in->len += (size_t)n;
     if (n > 0 || (n < 0 && is_temporary(errno))) return true;
     close_connection(server, i, "the client left in the middle of a request");
@@ -473,7 +473,8 @@ static void expire_connection(struct server *server, size_t i) {
 /* ---- Accepting ---- */
 
 /* Returns whether it should be called again at once. If no descriptors are left, a connection is
- * evicted. After other errors accepting pauses, or poll would report the listener at once. */
+ * evicted. After other errors accepting pauses, or poll would report the listener at once. During
+ * a shutdown the victim is the one that begin_shutdown has found. */
 static bool accept_connection(struct server *server) {
     struct peer peer;
     int fd = listen_accept(server->listener, &peer);
@@ -574,8 +575,8 @@ static void run_once(struct server *server) {
     if (failed) poll(NULL, 0, POLL_RETRY_MS);
 }
 
-/* Accepts everything in the listen queue, as long as no request in progress is evicted for it, and
- * stops listening. */
+/* Accepts what waits in the listen queue, at most a full table, as long as no request in progress
+ * is evicted for it, and stops listening. */
 static void begin_shutdown(struct server *server) {
     server->stopping = true;
     server->shutdown_deadline = server->now + SHUTDOWN_TIMEOUT;
@@ -594,8 +595,8 @@ void server_run(struct server *server) {
     while (server->nfds > FIRST && server->now < server->shutdown_deadline) run_once(server);
 }
 
-/* The self-pipe idiom: the byte makes poll return, even if the signal comes just before poll. Only
- * one byte is written, so the write cannot block. */
+/* The self-pipe idiom: the byte makes poll return, even if the signal comes just before poll. At
+ * most a few bytes are written, so the write cannot block. */
 void server_stop(struct server *server) {
     int saved_errno = errno;
     if (!server->stop_requested) {

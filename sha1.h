@@ -1,5 +1,4 @@
-/* sha1.h - SHA-1, the secure hash of FIPS 180-4 with 160 bits. This file is in the public
- * domain. */
+/* sha1.h - SHA-1 of FIPS 180-4: 160 bits. This file is in the public domain. */
 #ifndef SHA1_H
 #define SHA1_H
 

@@ -48,9 +48,10 @@ static inline bool str_equal(struct str a, struct str b) {
 }
 
 /* Removes the part before the first `separator` from `*s` and returns it. The separator is removed
- * too. If there is none, the part is all of `*s`, so it is as long, and `*s` becomes empty:
+ * too. If there is none, the part is all of `*s`, and `*s` becomes empty:
  *
- *     struct str value = pair, name = str_split(&value, '=');      splits `pair` in two
+ *     struct str value = pair;
+ *     struct str name = str_split(&value, '=');      splits `pair` in two
  */
 struct str str_split(struct str *s, char separator);
 
@@ -91,8 +92,8 @@ static inline struct str text_str(const struct text *text) {
     return (struct str){text->s, text->len};
 }
 
-/* Appends one view. text_append takes its two parts, because compilers for Arm pass a struct
- * through memory, which makes each call longer. */
+/* Appends one view. text_append takes its two parts, because gcc for 32-bit Arm copies a struct
+ * through the stack at each call. Three such pairs save 0.4 KB there. */
 void text_append(struct text *text, const char *bytes, size_t len);
 static inline void text_put(struct text *text, struct str piece) {
     text_append(text, piece.s, piece.len);
