@@ -52,6 +52,7 @@ static int fake_pipe(int ends[2]);
 static int fake_poll(struct pollfd pollfds[], nfds_t count, int timeout);
 static ssize_t fake_recv(int fd, void *to, size_t len, int flags);
 static ssize_t fake_send(int fd, const void *from, size_t len, int flags);
+static int fake_setsockopt(int level, int name, const int *value);
 static int fake_shutdown(int fd, int how);
 static int fake_socket(int family, int type, int protocol);
 static ssize_t fake_write(int fd, const void *from, size_t len);
@@ -71,7 +72,7 @@ static time_t wall_clock;
 #define poll(pollfds, count, timeout)     fake_poll(pollfds, count, timeout)
 #define recv(fd, to, len, flags)          fake_recv(fd, to, len, flags)
 #define send(fd, from, len, flags)        fake_send(fd, from, len, flags)
-#define setsockopt(fd, at, name, on, len) fake_other(on)
+#define setsockopt(fd, at, name, on, len) fake_setsockopt(at, name, on)
 #define shutdown(fd, how)                 fake_shutdown(fd, how)
 #define socket(family, type, protocol)    fake_socket(family, type, protocol)
 #define time(to)                          wall_clock
@@ -144,6 +145,7 @@ static bool log_is_blocked, log_may_write;
 static struct server *server;
 static struct listener listener;
 static struct log access_log;
+static int no_delay, v6_only; /* options of the listener */
 static bool is_listening, stop_pipe_is_ready;
 static size_t allocated;      /* bytes */
 static const char *violation; /* the first rule that was broken; NULL = none */
@@ -178,7 +180,10 @@ static struct client *client_of(int fd) {
 }
 
 static int fake_socket(int family, int type, int protocol) {
-    must(family == AF_INET && type == SOCK_STREAM && protocol == 0, "the socket is a TCP socket");
+    must((family == AF_INET || family == AF_INET6) && type == SOCK_STREAM && protocol == 0,
+         "the socket is a TCP socket");
+    no_delay = 0;
+    v6_only = 1; /* as on some systems */
     is_listening = true;
     return FAKE_LISTENER;
 }
@@ -210,6 +215,12 @@ static int fake_accept(int fd, void *address, socklen_t *len) {
 
 /* The calls that nothing depends on here. */
 static int fake_other(const void *argument) { return argument ? 0 : -1; }
+
+static int fake_setsockopt(int level, int name, const int *value) {
+    if (level == IPPROTO_TCP && name == TCP_NODELAY) no_delay = *value;
+    if (level == IPPROTO_IPV6 && name == IPV6_V6ONLY) v6_only = *value;
+    return 0;
+}
 
 static int fake_fcntl(int fd, int command, int flags) {
     must(command == F_SETFL && flags == O_NONBLOCK, "each socket is non-blocking");

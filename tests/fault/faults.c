@@ -471,6 +471,15 @@ static void test_sessions(void) {
         CHECK(exists_after(busy, 28799) && !exists_after(busy, 28800));
         stop_server();
     }
+    TEST("with -i 0 only -l ends a session, after so many seconds") {
+        clear_injection();
+        CHECK(start_with(USUAL " -i 0 -l 7200"));
+        struct client c = connect_client();
+        CHECK(begin_session(&c, idle));
+        hang_up(&c);
+        CHECK(exists_after(idle, 7199) && !exists_after(idle, 7200));
+        stop_server();
+    }
 }
 
 /* Connections have all descriptors but 16. */

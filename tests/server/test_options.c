@@ -51,6 +51,7 @@ static const struct {
     {"-c 0", "-c"},
     {"-c 1000001", "-c: expected a whole number from 1 to 1000000;"},
     {"-s 100000001", "-s: expected a whole number from 1 to 100000000;"},
+    {"-s 4294967301", "-s"}, /* 5, to 32 bits */
     {"-i 1000000001", "-i: expected a whole number from 0 to 1000000000;"},
     {"-b 1000001", "-b: expected a whole number from 0 to 1000000;"},
     {"-s 0", "-s"},
@@ -87,7 +88,8 @@ static void test_start(void) {
         const char *version = output_of("-V");
         CHECK(is_one_line(version) && strncmp(version, "server ", 7) == 0);
     }
-    TEST("each option takes its largest value") {
+    TEST("each option takes its smallest and its largest value") {
+        output_of("-c 1 -s 1 -i 0 -l 0 -b 0 -p 0 -h");
         output_of("-c 1000000 -s 100000000 -i 1000000000 -l 1000000000 -b 1000000 -p 65535 -h");
     }
     TEST("without -p the port is 8080") {
@@ -154,8 +156,8 @@ static void test_odd_starts(void) {
     }
     if (!getenv("VALGRIND")) { /* it sets descriptors aside */
         TEST("if too few files may be open for -c, one line says how many connections there are") {
-            struct child child =
-                start_as((struct setup){.options = LOOPBACK "-q", .before = "ulimit -n 40"});
+            struct child child = start_as(
+                (struct setup){.options = LOOPBACK "-q", .before = "ulimit -Sn 30; ulimit -Hn 40"});
             CHECK_INT(ask_once(&child, LOGIN), 200);
             CHECK_INT(stop(&child, SIGTERM), 0);
             CHECK_STR(child.stderr_text, "server: at most 24 connections, because only 40 files "
@@ -280,7 +282,7 @@ static const struct {
     {"name:\xc3\n", "users:2: "},
     {"name:a\rb\n", "users:2: it contains a control character"},
     {"name:a\r\r\n", "users:2: it contains a control character"},
-    {"na\tme:a\n", "users:2: it contains a control character"},
+    {"\tname:a\n", "users:2: it contains a control character"},
     {"name:a\x7f\n", "users:2: it contains a control character"},
     {" \n", "users:2: expected name:password"},
     {"\xef\xbb\xbf\xff:a\n", "users:2: "},
@@ -305,6 +307,19 @@ static void test_users(void) {
             const char *options = write_users(text_of("ann:secret\n%s", bad_users[i].line));
             CASE(bad_users[i].line);
             check_refused_options(options, 1, bad_users[i].why);
+        }
+    }
+    TEST("-u: a file of one, two or three bytes is read to its end, and no further") {
+        static const struct {
+            const char *text, *before, *why; /* glibc fills memory with the complement of a byte */
+        } files[] = {{"x", "", "users:1: expected name:password"},
+                     {" ", "export MALLOC_PERTURB_=220", "users:1: expected name:password"},
+                     {"\xef\xbb", "export MALLOC_PERTURB_=64", "users:1: it is not UTF-8"},
+                     {"\xef\xbbx", "", "users:1: it is not UTF-8"}};
+        for (size_t i = 0; i < COUNT(files); i++) {
+            CASE(files[i].text);
+            struct setup setup = {.options = write_users(files[i].text), .before = files[i].before};
+            check_refused(setup, 1, files[i].why);
         }
     }
     TEST("-u: a file that others may access is refused") {

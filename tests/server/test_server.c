@@ -591,8 +591,10 @@ static void test_log(void) {
         for (size_t i = 0; i < COUNT(logged); i++) CHECK_HAS(log, logged[i].line);
     }
     TEST("a log that is not read holds up no response") {
+        char text[4096] = "";
         int terminal, ours = open_pty(&terminal);
         check_unread_log("a terminal", (struct setup){.err = terminal});
+        CHECK(read_until(ours, text, sizeof text, "] \"GET /0"));
         check_unread_log("a closed pipe", (struct setup){.err = open_broken_pipe()});
         check_unread_log("a file of the maximum size", (struct setup){.before = "ulimit -f 8"});
         int full = open("/dev/full", O_WRONLY);

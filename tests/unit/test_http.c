@@ -585,6 +585,12 @@ static void test_cross_origin(void) {
         CHECK(parse(STR("GET http://b/ HTTP/1.1\r\nHost: a\r\nOrigin: http://a" END)) > 0);
         CHECK(http_is_cross_origin(&req));
     }
+    TEST("an Origin without a host is another origin, and a brace is not a bracket") {
+        CHECK(parse(STR(LINE "Host:\r\nOrigin: http://" END)) > 0);
+        CHECK(http_is_cross_origin(&req));
+        CHECK(parse(STR(LINE "Host: [::1]\r\nOrigin: http://{::1]" END)) > 0);
+        CHECK(http_is_cross_origin(&req));
+    }
 }
 
 /* ---- Responses ---- */
