@@ -51,7 +51,6 @@
 #define MAX_WAIT 15000 /* in ms */
 #endif
 #define TOTAL_TIMEOUT_S 300
-#define COUNT(array)    (sizeof(array) / sizeof *(array))
 #define LOOPBACK        "-a 127.0.0.1 -p 0 "
 
 /* Requests, and their parts. COOKIE is the field with the session that ask_with is given. */
@@ -68,11 +67,8 @@
 #define LONGEST FIFTY FIFTY FIFTY FIFTY FIFTY "01234" /* name or password: 255 bytes */
 
 /* Bodies of responses. */
-#define LOGGED_IN "{\"message\": \"Logged in\", \"session_id\": \"<id>\"}"
-#define HELLO     "{\"message\": \"Hello, foo\"}"
-#define ERROR(code, reason, message)                                                               \
-    "{\"status\": \"" code " " reason "\", \"status_code\": " code ", \"error\": \"" message       \
-    "\", \"data\": null}"
+#define LOGGED_IN    "{\"message\": \"Logged in\", \"session_id\": \"<id>\"}"
+#define HELLO        "{\"message\": \"Hello, foo\"}"
 #define UNAUTHORIZED ERROR("401", "Unauthorized", "I can't let you do that")
 
 /* ---- Time ---- */
@@ -115,7 +111,7 @@ static inline void kill_all(void) {
 
 static inline void on_fatal_signal(int number) {
     kill_all();
-    test_stop(number);
+    test_report_signal(number);
 }
 
 static inline void cleanup(void) {

@@ -40,10 +40,10 @@ static bool try_again(struct tries *tries) {
     if (is_first) tries->start = read_clock();
     if (!is_first &&
         (test_failures == tries->failures || !is_late || read_clock() - tries->start > MAX_WAIT)) {
-        test_tried();
+        test_end_tries();
         return false;
     }
-    test_try(tries->failures);
+    test_begin_try(tries->failures);
     tries->since = read_clock();
     return true;
 }

@@ -249,9 +249,14 @@ static void add_requests(const struct rule *rules, size_t count) {
 
 static bool is_refused(const struct request *request) { return is_digit(request->outcome[0]); }
 
-/* Checks the result of parsing the request, and maybe bytes behind it. */
-static void check_result(const struct request *request, int result) {
-    CASE_OF(request->rule, request->storage);
+/* Checks what becomes of the request, the beginning of these bytes, when the first `len` of them are
+ * parsed. */
+static void check_request(const struct request *request, struct str bytes, size_t len) {
+    CASE_OF("%s: %s", request->rule, request->storage);
+    if (len > request->bytes.len)
+        CASE_OF("byte 0x%02x behind %s: %s", (unsigned char)bytes.s[request->bytes.len],
+                request->rule, request->storage);
+    int result = parse_prefix(bytes, len);
     CHECK_INT(result, is_refused(request) ? -atoi(request->outcome) : (int)request->bytes.len);
     if (result > 0) CHECK_VIEW(describe(), str_of(request->outcome));
 }
@@ -259,16 +264,16 @@ static void check_result(const struct request *request, int result) {
 static void test_requests(void) {
     TEST("a request that follows the grammar of RFC 9112 is accepted, with all its parts") {
         for (const struct request *r = requests; r->rule; r++)
-            if (!is_refused(r)) check_result(r, parse(r->bytes));
+            if (!is_refused(r)) check_request(r, r->bytes, r->bytes.len);
     }
     TEST("a request that is invalid, or can be read in two ways, is refused with its status") {
         for (const struct request *r = requests; r->rule; r++)
-            if (is_refused(r)) check_result(r, parse(r->bytes));
+            if (is_refused(r)) check_request(r, r->bytes, r->bytes.len);
     }
     TEST("the result comes with the last byte and not before, whatever was parsed earlier") {
         for (const struct request *r = requests; r->rule; r++)
             for (size_t len = 0; len < r->bytes.len; len++) {
-                check_result(r, parse(r->bytes));
+                check_request(r, r->bytes, r->bytes.len);
                 CHECK_INT(parse_prefix(r->bytes, len), 0);
             }
     }
@@ -279,8 +284,8 @@ static void test_requests(void) {
                 struct text more = TEXT(storage);
                 text_put_all(&more, r->bytes, ((struct str){&(char){(char)byte}, 1}),
                              STR(END GET END));
-                check_result(r, parse_prefix(text_str(&more), r->bytes.len + 1));
-                check_result(r, parse(text_str(&more)));
+                check_request(r, text_str(&more), r->bytes.len + 1);
+                check_request(r, text_str(&more), more.len);
             }
     }
     TEST("the request-line is kept as it came, without its CRLF") {
@@ -335,7 +340,7 @@ static void test_every_byte(void) {
                 text_put_all(&text, str_of(places[i].before),
                              ((struct str){&(char){(char)byte}, 1}), str_of(places[i].behind));
                 bool allowed = byte && strchr(places[i].allowed, byte < 0x80 ? byte : 0x80);
-                CASE(places[i].where);
+                CASE_OF("%s, byte 0x%02x", places[i].where, (unsigned)byte);
                 CHECK_INT(parse(text_str(&text)), (allowed ? (int)text.len : -400));
             }
     }
@@ -389,7 +394,7 @@ static void test_limits(void) {
         for (size_t i = 0; i < COUNT(cases); i++)
             for (int n = 0; n < 3; n++) {
                 struct str bytes = stretched(cases[i].before, cases[i].behind, SIZE - 1 + n);
-                CASE_OF(cases[i].before, cases[i].behind);
+                CASE_OF("%s: %s", cases[i].before, cases[i].behind);
                 CHECK_INT(result_for(bytes), cases[i].results[n]);
             }
     }
@@ -459,8 +464,8 @@ static void test_expect(void) {
     }
     TEST("it is demanded for a body, if the head is not refused, and never in HTTP/1.0") {
         for (size_t i = 0; i < COUNT(cases); i++) {
-            int n = parse(str_of(cases[i].bytes));
             CASE(cases[i].why);
+            int n = parse(str_of(cases[i].bytes));
             CHECK_INT((n > 0 ? 1 : n), cases[i].result);
             CHECK_INT(req.send_continue, cases[i].send_continue);
         }

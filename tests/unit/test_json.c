@@ -74,7 +74,7 @@ static bool is_valid(struct str text) { return json_check(at_edge(text)) != JSON
 
 static void check_texts(const struct rule *rule, bool expected) {
     for (const char *const *text = rule->texts; *text; text++) {
-        CASE_OF(rule->name, *text);
+        CASE_OF("%s: %s", rule->name, *text);
         CHECK_INT(is_valid(quoted(*text)), expected);
     }
 }
@@ -210,7 +210,7 @@ static void check_utf8(const struct rule *rule, bool expected) {
     for (const char *const *bytes = rule->texts; *bytes; bytes++) {
         char storage[16] = "";
         struct text string = TEXT(storage);
-        CASE_OF(rule->name, *bytes);
+        CASE_OF("%s: %s", rule->name, *bytes);
         CHECK_INT(json_is_utf8(at_edge(str_of(*bytes))), expected);
         text_put_all(&string, STR("\""), str_of(*bytes));
         CHECK(!is_valid(text_str(&string))); /* the sequence ends at the edge */

@@ -9,12 +9,9 @@
 #define X31  "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 #define X127 "x" X31 "x" X31 "x" X31 X31
 
-#define ERROR(status, code, message)                                                               \
-    "{\"status\": \"" status "\", \"status_code\": " code ", \"error\": \"" message                \
-    "\", \"data\": null}"
-#define NOT_FOUND(path)     ERROR("404 Not Found", "404", "Path " path " not found")
-#define NOT_ALLOWED(method) ERROR("405 Method Not Allowed", "405", method " not allowed")
-#define FORBIDDEN           ERROR("403 Forbidden", "403", CROSS_SITE)
+#define NOT_FOUND(path)     ERROR("404", "Not Found", "Path " path " not found")
+#define NOT_ALLOWED(method) ERROR("405", "Method Not Allowed", method " not allowed")
+#define FORBIDDEN           ERROR("403", "Forbidden", CROSS_SITE)
 #define CROSS_SITE          "This request comes from a page of another origin"
 
 static int get(const struct http_request *req, struct http_response *res) {
@@ -145,14 +142,14 @@ static void test_rows(void) {
 static void test_errors(void) {
     TEST("an error replaces what a handler wrote, erases it, and keeps its fields") {
         CHECK_INT(route("GET /fail", ""), 401);
-        CHECK_VIEW(text_str(&res.body), STR(ERROR("401 Unauthorized", "401", "You failed")));
+        CHECK_VIEW(text_str(&res.body), STR(ERROR("401", "Unauthorized", "You failed")));
         CHECK_VIEW(text_str(&res.extra_fields), STR("X: /fail\r\n"));
         CHECK(!res.body.truncated);
         for (size_t i = res.body.len; i < HTTP_MAX_BODY / 6 * 6; i++) CHECK(res.body.s[i] == '\0');
     }
     TEST("an error is valid JSON, also without a message") {
         CHECK_INT(route_error(&res, 400, ""), 400);
-        CHECK_VIEW(text_str(&res.body), STR(ERROR("400 Bad Request", "400", "")));
+        CHECK_VIEW(text_str(&res.body), STR(ERROR("400", "Bad Request", "")));
         CHECK_INT(json_check(text_str(&res.body)), JSON_OBJECT);
     }
     TEST("an error fits the body of the smallest buffer, even if every byte is escaped") {
