@@ -180,7 +180,8 @@ static inline void test_check_has(const char *text, const char *part, const char
 #define CHECK_INT(seen, expected)                                                                  \
     test_check_int((intmax_t)(seen), (intmax_t)(expected), #seen, __FILE__, __LINE__)
 #define CHECK_BETWEEN(seen, min, max)                                                              \
-    test_check_between((seen), (min), (max), #seen, __FILE__, __LINE__)
+    test_check_between((intmax_t)(seen), (intmax_t)(min), (intmax_t)(max), #seen, __FILE__,        \
+                       __LINE__)
 #define CHECK_STR(seen, expected) test_check_str((seen), (expected), #seen, __FILE__, __LINE__)
 #define CHECK_HAS(text, part)     test_check_has((text), (part), #text, __FILE__, __LINE__)
 #define CHECK_VIEW(seen, expected)                                                                 \
