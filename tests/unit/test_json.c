@@ -156,7 +156,7 @@ static struct str tokens(struct str text) {
         text_put_all(&out, quote, value, quote, STR(" "));
     }
     CHECK_INT(value.len, 0);
-    CHECK(value.s >= text.s && value.s <= text.s + text.len);
+    CHECK_BETWEEN(value.s - text.s, 0, text.len);
     CHECK_INT(json_next(&json, &again), type);
     CHECK_INT(again.len, 0);
     CHECK(again.s == value.s);
