@@ -94,13 +94,6 @@ static inline void reset(int fd) {
     close(fd);
 }
 
-/* Writes a request without a body. `line` is the method and the path. */
-static inline void write_request(char request[256], const char *line, const char *fields,
-                                 const char *session) {
-    snprintf(request, 256, "%s HTTP/1.1\r\n" HOST "%sCookie: session_id=%s\r\n\r\n", line, fields,
-             session);
-}
-
 /* ---- The table: `what | figure`, a row for each test ---- */
 
 static char row[512];
@@ -120,7 +113,7 @@ static struct {
     struct thread thread;
     const struct child *server;
     bool keep_alive;
-    char request[256];
+    char id[41]; /* of its session */
     struct client client;
     size_t count, failed;
     double times[MAX_PROBES];
@@ -134,8 +127,9 @@ struct figures {
 static inline bool probe_once(void *unused) {
     double start = now();
     (void)unused;
+    const char *fields = probe.keep_alive ? COOKIE : COOKIE "Connection: close\r\n";
     if (!probe.keep_alive) probe.client = dial(probe.server);
-    bool right = ask(&probe.client, probe.request) == 200;
+    bool right = ask_with(&probe.client, "GET /home", fields, NULL, probe.id) == 200;
     if (!probe.keep_alive) hang_up(&probe.client);
     probe.failed += !right || strcmp(probe.client.body, HELLO) != 0;
     probe.times[probe.count++] = (now() - start) * 1000;
@@ -145,12 +139,10 @@ static inline bool probe_once(void *unused) {
 
 /* Logs in and begins: with `keep_alive` on one connection, otherwise on a new one each time. */
 static inline void begin_probe(const struct child *server, bool keep_alive) {
-    char id[41];
     probe.server = server;
     probe.keep_alive = keep_alive;
     probe.count = probe.failed = 0;
-    CHECK_INT(log_in(server, FOO, id), 200);
-    write_request(probe.request, "GET /home", keep_alive ? "" : "Connection: close\r\n", id);
+    CHECK_INT(log_in(server, FOO, probe.id), 200);
     if (keep_alive) probe.client = dial(server);
     begin_thread(&probe.thread, probe_once, NULL);
 }
@@ -179,11 +171,10 @@ struct usage {
 
 /* The memory in /proc/PID/statm may be hundreds of pages off; this one is exact. */
 static inline struct usage measure_usage(const struct child *server) {
-    char path[64], line[256];
+    char line[256];
     unsigned long kib = 0;
     clockid_t clock;
-    snprintf(path, sizeof path, "/proc/%ld/smaps_rollup", (long)server->pid);
-    FILE *file = fopen(path, "r");
+    FILE *file = fopen(text_of("/proc/%ld/smaps_rollup", (long)server->pid), "r");
     while (file && fgets(line, sizeof line, file) && sscanf(line, "Rss: %lu kB", &kib) != 1)
         continue;
     if (file) fclose(file);

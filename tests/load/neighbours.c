@@ -18,8 +18,7 @@
 #define REST_OF_HEAD "me HTTP/1.1\r\n" HOST "\r\n"
 #define PARTIAL_BODY "POST /login HTTP/1.1\r\n" HOST "Content-Length: 99\r\n\r\n{\"user"
 #define WRONG_LOGIN                                                                                \
-    "POST /login HTTP/1.1\r\n" HOST "Content-Length: 35\r\n\r\n"                                   \
-    "{\"username\":\"bar\",\"password\":\"rab\"}"
+    "POST /login HTTP/1.1\r\n" HOST "Content-Length: 35\r\n\r\n" LOGIN_AS("bar", "rab")
 
 static size_t max_fds;
 static struct child server;
@@ -91,11 +90,10 @@ static void dial_stuck_peers(int count) {
 /* slowhttptest in three modes, slow heads, bodies and reads, each with 1,000 connections for 12 s. When
  * they are open, peers of ours come. */
 static void go_slowly(void) {
-    char command[400];
-    snprintf(command, sizeof command,
-             "for mode in -H -B -X; do slowhttptest $mode -c 1000 -r 1000 -l 12 -i 1 -k 10 -w 10 "
-             "-y 20 -n 5 -z 5 -u http://127.0.0.1:%d/home >/dev/null 2>&1 & done; wait",
-             server.port);
+    const char *command = text_of(
+        "for mode in -H -B -X; do slowhttptest $mode -c 1000 -r 1000 -l 12 -i 1 -k 10 -w 10 "
+        "-y 20 -n 5 -z 5 -u http://127.0.0.1:%d/home >/dev/null 2>&1 & done; wait",
+        server.port);
     if (system("command -v slowhttptest >/dev/null") != 0) SHOW("slowhttptest is not installed");
     begin_probe(&server, false);
     FILE *tools = popen(command, "r");
@@ -238,9 +236,7 @@ static const struct misuse {
 };
 
 static void try_misuse(const struct misuse *misuse) {
-    char options[80];
-    snprintf(options, sizeof options, LOOPBACK "-q %s", misuse->options);
-    server = start(options);
+    server = start(text_of(LOOPBACK "-q %s", misuse->options));
     CHECK(server.serves);
     struct usage before = at_start = measure_usage(&server);
     for (int run = 1; !test_is_bad && run <= 2; run++) {

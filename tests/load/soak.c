@@ -39,16 +39,15 @@ static size_t pick(struct load *load, size_t bound) {
 
 /* Logs in, is greeted five times on one connection, logs out, and is refused. */
 static bool use_session(struct load *load) {
-    char id[41], home[256], logout[256];
+    char id[41];
     bool right = log_in(&server, FOO, id) == 200;
     (void)load;
-    write_request(home, "GET /home", "", id);
-    write_request(logout, "POST /logout", "", id);
     struct client client = dial(&server);
     for (int i = 0; i < 5; i++)
-        right &= ask(&client, home) == 200 && strcmp(client.body, HELLO) == 0;
-    right &= ask(&client, logout) == 200;
-    right &= ask(&client, home) == 401;
+        right &= ask_with(&client, "GET /home", COOKIE, NULL, id) == 200 &&
+                 strcmp(client.body, HELLO) == 0;
+    right &= ask_with(&client, "POST /logout", COOKIE, NULL, id) == 200;
+    right &= ask_with(&client, "GET /home", COOKIE, NULL, id) == 401;
     hang_up(&client);
     return right;
 }
