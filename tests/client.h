@@ -24,16 +24,11 @@
 
 #include <arpa/inet.h>
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdarg.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -351,8 +346,7 @@ static inline void hang_up(struct client *client) {
     client->fd = -1;
 }
 
-/* Sends requests without reading the responses, until the server has taken none for `wait` ms: it has
- * unsent output. */
+/* Sends requests, and reads no response, until the server has taken nothing for `wait` ms. */
 static inline struct client dial_without_reading(const struct child *server, int wait) {
     struct sockaddr_in address = loopback(server->port);
     struct client client = dial_as(&address, sizeof address, true, 0);

@@ -14,9 +14,8 @@
  * The name of a test is a sentence of the specification. CASE(name), or CASE_OF with a format, says what
  * the checks behind it look at, where a table is walked. The first failure of a test is printed on
  * standard output with all that is known about it, and the others are counted. If a signal ends the
- * program, it prints in which test. The last line is `N passed, N failed`.
- *
- * At the end are test_give_up, repeated tries of a scenario, COUNT and STR_INIT for tables, and ERROR.
+ * program, it prints in which test. The last line is `N passed, N failed`. At the end of this file are
+ * test_give_up, repeated tries of a scenario, COUNT and STR_INIT for tables, and ERROR.
  */
 #ifndef TEST_H
 #define TEST_H
@@ -200,8 +199,7 @@ static inline void test_give_up(const char *what) {
     exit(test_report());
 }
 
-/* Begins a try of a scenario whose failures count only if it was fast enough: forgets those of the
- * try before, and holds the message back. */
+/* For a scenario whose failures count only if it was fast enough: forgets those of the try before. */
 static inline void test_begin_try(int failures_before) {
     test_failures = failures_before;
     test_is_bad = failures_before > 0;
@@ -210,7 +208,7 @@ static inline void test_begin_try(int failures_before) {
     test_message_len = 0;
 }
 
-/* The last try counts. */
+/* The failures of the last try count. */
 static inline void test_end_tries(void) {
     test_is_held = false;
     test_show();

@@ -181,14 +181,13 @@ static bool open_those_due(void *unused) {
 
 /* Each other address sends a request in two pieces, 100 ms apart. Returns how many are served. */
 static int send_in_two_pieces(void) {
-    int served;
     for (int i = 0; i < OTHERS; i++) {
         peers[i] = dial_from(&server, 2 + i).fd;
         send_to(peers[i], PARTIAL_HEAD);
     }
     pause_ms(100);
     for (int i = 0; i < OTHERS; i++) send_to(peers[i], REST_OF_HEAD);
-    served = read_responses(OTHERS);
+    int served = read_responses(OTHERS);
     hang_up_peers(OTHERS);
     return served;
 }

@@ -23,7 +23,7 @@ static struct worker {
 static bool work(void *argument) {
     struct worker *worker = argument;
     struct client client = dial(&server);
-    int status = client.fd < 0 ? BROKEN : 1;
+    int status = 1;
     if (client.fd < 0) return false;
     while (status > 0) {
         for (int i = 0; i < BATCH; i++) send_text(&client, HOME);

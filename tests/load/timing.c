@@ -15,7 +15,6 @@
 #include "../test.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <time.h>
 
 #define CALLS 100000

@@ -99,12 +99,6 @@ static void test_start(void) {
         if (!taken) CHECK_INT(child.port, 8080);
         CHECK_INT(stop(&child, SIGTERM), taken);
     }
-    TEST("a wrong option ends with status 2 and one line that names it") {
-        for (size_t i = 0; i < COUNT(wrong); i++) {
-            CASE(wrong[i].options);
-            check_refused_options(wrong[i].options, 2, wrong[i].why);
-        }
-    }
 }
 
 static struct client dial_path(const char *path) {
@@ -145,6 +139,12 @@ static void check_stopped_terminal(void) {
 }
 
 static void test_failed_starts(void) {
+    TEST("a wrong option ends with status 2 and one line that names it") {
+        for (size_t i = 0; i < COUNT(wrong); i++) {
+            CASE(wrong[i].options);
+            check_refused_options(wrong[i].options, 2, wrong[i].why);
+        }
+    }
     TEST("an address that cannot be had ends with status 1 and one line with it and the cause") {
         struct child first = start(LOOPBACK);
         check_refused_options(
@@ -180,7 +180,7 @@ static void test_odd_starts(void) {
         CHECK_INT(stop(&second, SIGTERM), 0);
         hang_up(&client);
     }
-    if (!getenv("VALGRIND")) { /* it sets descriptors aside */
+    if (!getenv("VALGRIND")) /* it sets descriptors aside */
         TEST("if too few files may be open for -c, one line says how many connections there are") {
             struct child child =
                 start_as((struct setup){.options = LOOPBACK "-q", .before = "ulimit -n 40"});
@@ -189,7 +189,6 @@ static void test_odd_starts(void) {
             CHECK_STR(child.stderr_text, "server: at most 24 connections, because only 40 files "
                                          "may be open\n");
         }
-    }
     TEST("no socket gets the number of a standard descriptor that is closed") {
         check_silent_start((struct setup){.before = "exec <&- >&- 2>&-"});
     }

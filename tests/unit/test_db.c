@@ -287,6 +287,7 @@ static void test_expiry(void) {
     TEST("a session expires after idle_timeout without a use, or after max_lifetime") {
         for (size_t i = 0; i < COUNT(cases); i++) {
             struct db_options options = defaults(1, 1);
+            CASE(cases[i].why);
             options.idle_timeout = cases[i].idle_timeout;
             options.max_lifetime = cases[i].max_lifetime;
             begin_tables(options, 1);
@@ -295,7 +296,6 @@ static void test_expiry(void) {
             now = SEC(1000) + cases[i].first_use;
             use_session(&token);
             now = SEC(1000) + cases[i].last_use;
-            CASE(cases[i].why);
             CHECK_INT(use_session(&token) == foo, cases[i].exists);
             now = SEC(1000); /* even if the clock went back */
             CHECK_INT(use_session(&token) == foo, cases[i].exists);

@@ -249,8 +249,7 @@ static void add_requests(const struct rule *rules, size_t count) {
 
 static bool is_refused(const struct request *request) { return is_digit(request->outcome[0]); }
 
-/* Checks what becomes of the request, the beginning of these bytes, when the first `len` of them are
- * parsed. */
+/* Parses the first `len` of the bytes, which begin with the request, and checks the result. */
 static void check_request(const struct request *request, struct str bytes, size_t len) {
     CASE_OF("%s: %s", request->rule, request->storage);
     if (len > request->bytes.len)

@@ -11,16 +11,12 @@
 /* A message whose parts differ from each other. */
 static unsigned char message[MAX_LEN];
 
-static const char *hex_of(const unsigned char digest[SHA1_SIZE]) {
-    static char hex[2 * SHA1_SIZE + 1];
-    for (int i = 0; i < SHA1_SIZE; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
-    return hex;
-}
-
 static const char *final_hex(struct sha1 *sha1) {
+    static char hex[2 * SHA1_SIZE + 1];
     unsigned char digest[SHA1_SIZE];
     sha1_final(sha1, digest);
-    return hex_of(digest);
+    for (int i = 0; i < SHA1_SIZE; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+    return hex;
 }
 
 static void test_examples(void) {
