@@ -277,6 +277,7 @@ static inline int count_descriptors(const struct child *child) {
     return count;
 }
 
+/* If there is no IPv6, it prints that tests are skipped. */
 static inline bool has_ipv6(void) {
     struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
     int fd = socket(AF_INET6, SOCK_STREAM, 0);
