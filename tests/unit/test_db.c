@@ -375,7 +375,7 @@ static void test_index(void) {
 /* ---- Failed logins ---- */
 
 static void begin_delaying(uint32_t max_failures) {
-    struct db_options options = defaults(2, 2);
+    struct db_options options = defaults(1001, 1001);
     options.max_failures = max_failures;
     begin_tables(options, 1);
 }
@@ -418,6 +418,12 @@ static void test_delays(void) {
         CHECK_INT(delay(STR("foo")), 0);
         fail_logins(STR("foo"), 1);
         CHECK_INT(delay(STR("foo")), 1);
+    }
+    TEST("each of many users has failures of their own") {
+        begin_delaying(1);
+        for (int i = 0; i < 1000; i++) add_user(name_of(i));
+        for (int i = 0; i < 1000; i++) fail_logins(name_of(i), 1);
+        for (int i = 0; i < 1000; i++) CHECK_INT(delay(name_of(i)), 1);
     }
     TEST("the number of failures does not overflow") {
         begin_delaying(3);
