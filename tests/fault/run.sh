@@ -25,8 +25,6 @@ $cc -DSERVER_SECOND=${second}000000LL $wrap $LDFLAGS -o $out/server \
 for source in app.c server.c listen.c $modules; do $cc -c -o "$out/${source%.c}.o" "$source"; done
 $cc $LDFLAGS -DSECOND=$second -o $out/test_server tests/server/test_server.c
 $cc $LDFLAGS -DSERVER_SECOND=${second}000000LL -o $out/faults $here/faults.c $here/scenario.c
-# event_loop.c includes server.c, listen.c and log.c.
-$cc $LDFLAGS -o $out/event_loop $here/event_loop.c route.c http.c json.c db.c sha1.c str.c
 
 if [ $# -gt 0 ]; then exec $out/faults "$@"; fi
-exec sh tests/run.sh $here/table.sh $out/event_loop $out/faults $here/one_byte.sh
+exec sh tests/run.sh $here/table.sh $out/faults $here/one_byte.sh
