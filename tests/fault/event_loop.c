@@ -24,17 +24,8 @@
 #define BAD       "not a request\n" /* it is rejected, and input is left over */
 #define LAST      "GET / HTTP/1.0\r\n\r\n"
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-
 /* A test that begins with a server that has 10 places and no connection. */
 #define ON_SERVER(sentence) for (test_begin(sentence), begin(10); test_running; test_end())
-
-/* If a number is outside of a range, its nearest end is shown as expected. */
-#define CHECK_BETWEEN(seen, min, max) check_between((seen), (min), (max), #seen, __LINE__)
-
-static void check_between(int64_t seen, int64_t min, int64_t max, const char *what, int line) {
-    test_check_int(seen, seen < min ? min : seen > max ? max : seen, what, __FILE__, line);
-}
 
 /* ---- What happens ---- */
 

@@ -399,7 +399,8 @@ static int add_results(int row) {
         tests_passed += results[row][phase].passed;
         tests_failed += !results[row][phase].passed;
     }
-    CHECK_CASE(tried > 0, rows[row].name);
+    CASE(rows[row].name);
+    CHECK(tried > 0);
     return tried;
 }
 

@@ -87,7 +87,7 @@ int main(void) {
     int fd = open(path_of("users"), O_WRONLY | O_CREAT, 0600);
     if (write(fd, users, sizeof users - 1) < 0) test_give_up("write a users file");
     close(fd);
-    snprintf(options, sizeof options, "-a 127.0.0.1 -p 0 -b 0 -u %s", path_of("users"));
+    snprintf(options, sizeof options, LOOPBACK "-b 0 -u %s", path_of("users"));
     TEST("memory contains no password and no ended session") {
         server = start(options);
         use_secrets(id);

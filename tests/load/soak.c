@@ -187,7 +187,7 @@ int main(int argc, char **argv) {
     double seconds = argc > 1 ? atof(argv[1]) : 600;
     begin_load();
     alarm((unsigned)seconds + 60);
-    server = start_as((struct setup){.options = "-a 127.0.0.1 -p 0 -s 256 -i 5 -l 20",
+    server = start_as((struct setup){.options = LOOPBACK "-s 256 -i 5 -l 20",
                                      .err = open("/dev/null", O_WRONLY)});
     struct usage before = measure_usage(&server);
     TEST("all responses are right") soak(seconds);

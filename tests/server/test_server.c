@@ -1,10 +1,10 @@
 /* test_server.c - the server over sockets: the example, malformed requests, timeouts, eviction, signals
  * and the log.
  *
- * It starts $SERVER and talks to it; see client.h. This is what needs real sockets, pipes and signals:
- * tests/fault/event_loop.c tests each timeout and who is evicted on a fake clock, tests/unit what
- * requests and responses look like, and test_options.c the options. If ONE_BYTE is set, the server
- * moves one byte in each call.
+ * Run it with `make test TEST=server`. It starts $SERVER and talks to it; see client.h. This is what
+ * needs real sockets, pipes and signals: tests/fault/event_loop.c tests each timeout and who is evicted
+ * on a fake clock, tests/unit what requests and responses look like, and test_options.c the options.
+ * If ONE_BYTE is set, the server moves one byte in each call.
  */
 #include "tests/client.h"
 
@@ -19,11 +19,8 @@ static const char *read_log(void) {
 /* If the server moves one byte in each call, large requests take too long. */
 static bool moves_many_bytes(void) { return !getenv("ONE_BYTE"); }
 
-/* Returns whether so many seconds of the server have passed, with a tenth to spare for its clock. */
-static bool is_between(int64_t since, int64_t min, int64_t max) {
-    int64_t time = read_clock() - since;
-    return time >= min * SECOND * 9 / 10 && time <= max * SECOND;
-}
+/* Returns the tenths of a second of the server that have passed. */
+static int64_t tenths_since(int64_t since) { return (read_clock() - since) * 10 / SECOND; }
 
 /* ---- Scenarios that must be over before a timeout of the server ----
  *
@@ -36,14 +33,14 @@ struct tries {
 };
 
 static bool try_again(struct tries *tries) {
-    bool is_first = tries->start == 0, is_late = !is_between(tries->since, 0, tries->seconds);
+    bool is_first = tries->start == 0, is_late = tenths_since(tries->since) > 10 * tries->seconds;
     if (is_first) tries->start = read_clock();
     if (!is_first &&
         (test_failures == tries->failures || !is_late || read_clock() - tries->start > MAX_WAIT)) {
-        test_tried();
+        test_end_tries();
         return false;
     }
-    test_try(tries->failures);
+    test_begin_try(tries->failures);
     tries->since = read_clock();
     return true;
 }
@@ -128,7 +125,8 @@ static void check_example(struct client *client, size_t i) {
     client->no_body = strncmp(example[i].line, "HEAD", 4) == 0;
     CHECK_INT(ask_with(client, example[i].line, example[i].fields, example[i].body, id),
               example[i].status);
-    CHECK(!strstr(client->head, id) && !strstr(client->body, id));
+    CHECK(!strstr(client->head, id));
+    CHECK(!strstr(client->body, id));
     CHECK_LINE(client, "Content-Type: application/json\r\n");
     CHECK_LINE(client, "Cache-Control: no-store\r\n");
     hide_ids(client->head);
@@ -296,8 +294,8 @@ static void test_connections(void) {
     }
 }
 
-/* ---- Timeouts: never early, with a tenth to spare for the clock of the server; late only if the
- * machine is slow ---- */
+/* ---- Timeouts: never early, apart from a tenth for the clock of the server; how late depends on
+ * the machine, so the upper bounds are wide ---- */
 
 /* The time begins with the first byte, not with the connection. What comes too late is discarded, and
  * does not reset the connection. */
@@ -308,7 +306,7 @@ static void check_request_timeout(void) {
     int64_t since = read_clock();
     send_text(&client, "GET /home HTTP/1.1\r\nHo");
     CHECK_INT(read_more(&client), 1);
-    CHECK(is_between(since, 10, 100));
+    CHECK_BETWEEN(tenths_since(since), 90, 1000);
     send_text(&client, "the rest");
     CHECK_INT(read_response(&client), 408);
     CHECK_STR(client.body,
@@ -317,29 +315,16 @@ static void check_request_timeout(void) {
     hang_up(&client);
 }
 
-/* Returns a client that sends many requests, and reads nothing. The server takes no more of them. */
-static struct client stall(const struct child *child) {
-    struct sockaddr_in address = loopback(child->port);
-    struct client client = dial_as(&address, sizeof address, true, 0);
-    struct pollfd polled = {client.fd, POLLOUT, 0};
-    char requests[400 * sizeof GET("/")] = "";
-    for (size_t i = 0; i < 400; i++) strcpy(requests + i * strlen(GET("/")), GET("/"));
-    fcntl(client.fd, F_SETFL, O_NONBLOCK);
-    while (poll(&polled, 1, 2 * SECOND) == 1 && polled.revents == POLLOUT)
-        if (send(client.fd, requests, strlen(requests), 0) < 0 && errno != EAGAIN) break;
-    return client;
-}
-
 static void test_timeouts(void) {
     TEST("an incomplete request is answered with 408 ten seconds after its first byte") {
         WITHIN(4 + 12) check_request_timeout();
     }
     TEST("an idle connection is closed without a response after fifteen seconds") {
         struct client silent = dial(&server), client = dial(&server);
-        CHECK_INT(ask(&client, GET("/home")), 401);
         int64_t since = read_clock();
+        CHECK_INT(ask(&client, GET("/home")), 401);
         CHECK_INT(read_response(&client), ENDED);
-        CHECK(is_between(since, 14, 150));
+        CHECK_BETWEEN(tenths_since(since), 135, 1500);
         CHECK_INT(read_response(&silent), ENDED);
         hang_up(&client);
         hang_up(&silent);
@@ -347,9 +332,9 @@ static void test_timeouts(void) {
     TEST("a client that does not read its responses is dropped after ten seconds, and logged; no "
          "other client gets them") {
         int64_t since = read_clock();
-        struct client client = stall(&server);
+        struct client client = dial_without_reading(&server, 2 * SECOND);
         CHECK_INT(poll(&(struct pollfd){client.fd, 0, 0}, 1, MAX_WAIT), 1); /* a reset */
-        CHECK(is_between(since, 10, 200));
+        CHECK_BETWEEN(tenths_since(since), 90, 2000);
         struct client other = dial(&server);
         CHECK_INT(ask(&other, GET("/own")), 404);
         CHECK_STR(other.body, ERROR("404", "Not Found", "Path /own not found"));
@@ -359,9 +344,9 @@ static void test_timeouts(void) {
     }
     TEST("a client that leaves before its responses are sent is logged") {
         static const char left[] = "closed: the client left before the response was sent\n";
-        /* A try fails only if the client leaves while the server is not waiting for it. */
+        /* If the client leaves while the server does not wait to send, nothing is logged yet. */
         for (int i = 0; i < 5 && !strstr(read_log(), left); i++) {
-            struct client client = stall(&server);
+            struct client client = dial_without_reading(&server, 2 * SECOND);
             hang_up(&client);
         }
         CHECK_HAS(stderr_of(&server), left);
@@ -384,20 +369,19 @@ static bool is_open(const struct client *client) {
 /* The last byte of the addresses of three clients. */
 enum { ONE = 1, GREEDY, OTHER };
 
-/* The greedy client fills the table and then pays for itself, and for a third client too. The first
- * connection has the nearest deadline, but it stays. */
+/* The greedy client fills the table. It loses its own connections to its next one and to that of a
+ * third client. The first connection has the nearest deadline, but it is not closed. */
 static void check_shares(const char *options) {
     struct child small = start(options);
-    struct client one, greedy[16], other;
-    if (!small.serves) return; /* the machine has no IPv6 */
-    one = dial_idle(&small, ONE);
+    struct client one = dial_idle(&small, ONE), greedy[16], other;
     for (int n = 0; n < 16; n++) greedy[n] = dial_idle(&small, GREEDY);
     CHECK_INT(read_response(&greedy[0]), ENDED);
     CHECK(is_open(&one));
     other = dial_idle(&small, OTHER);
     CHECK_INT(read_response(&greedy[1]), ENDED);
     for (int n = 2; n < 16; n++) CHECK(is_open(&greedy[n]));
-    CHECK(is_open(&one) && is_open(&other));
+    CHECK(is_open(&one));
+    CHECK(is_open(&other));
     for (int n = 0; n < 16; n++) hang_up(&greedy[n]);
     hang_up(&one);
     hang_up(&other);
@@ -431,9 +415,9 @@ static void test_eviction(void) {
     const bool has_many_addresses = client.fd >= 0;
     hang_up(&client);
     if (has_many_addresses) {
-        TEST("an address that holds more than its share of the places pays for itself") {
+        TEST("an address that holds more than its share of the places loses its own connection") {
             WITHIN(15) check_shares(LOOPBACK "-c 16");
-            WITHIN(15) check_shares("-a :: -p 0 -c 16");
+            if (has_ipv6()) WITHIN(15) check_shares("-a :: -p 0 -c 16");
         }
     } else {
         printf("skipped: this machine has only one loopback address\n");
@@ -452,7 +436,7 @@ static void test_eviction(void) {
 static const int stop_signals[] = {SIGTERM, SIGINT, SIGHUP};
 static const char *const stop_names[] = {"SIGTERM", "SIGINT", "SIGHUP"};
 
-/* The signals come again and again, but they are one order. */
+/* The signals that follow the first one change nothing. */
 static void check_shutdown(size_t i) {
     struct child own = start(LOOPBACK);
     struct client idle = dial_idle(&own, 0), partial = dial(&own);
@@ -471,7 +455,7 @@ static void check_shutdown(size_t i) {
     CHECK_HAS(own.stdout_text, "...\nDone\n");
 }
 
-/* How a server is started, and what a signal does to it then. */
+/* Starts a server, sends it the signal, and checks its exit status. */
 static void check_signal(struct setup setup, int number, int status) {
     setup.options = LOOPBACK;
     struct child own = start_as(setup);
@@ -490,8 +474,7 @@ static void test_signals(void) {
             CHECK_INT(wait_for_end(&own), 0);
         }
     }
-    TEST("SIGTERM, SIGINT and SIGHUP stop a server that was started with them blocked, and the "
-         "first "
+    TEST("SIGTERM, SIGINT and SIGHUP stop a server that was started with them blocked; the first "
          "two also with them ignored") {
         for (size_t i = 0; i < COUNT(stop_signals); i++)
             check_signal((struct setup){.blocks_signals = true}, stop_signals[i], 0);
@@ -549,7 +532,8 @@ static bool ask_at_length(const struct child *of, int count) {
     return count == 0;
 }
 
-/* This standard error takes less than what the server has to log, or nothing. */
+/* Starts a server whose standard error takes less than what it has to log, or nothing, and checks that
+ * it responds. */
 static void check_unread_log(const char *name, struct setup setup) {
     setup.options = LOOPBACK;
     CASE(name);
@@ -610,7 +594,7 @@ static void test_log(void) {
 static void test_resources(int descriptors) {
     TEST("after all this the server has as many descriptors as at its start, and ends in order") {
         int64_t since = read_clock();
-        while (count_descriptors(&server) != descriptors && is_between(since, 0, 100)) pause_ms(5);
+        while (count_descriptors(&server) != descriptors && tenths_since(since) < 1000) pause_ms(5);
         CHECK_INT(count_descriptors(&server), descriptors);
         CHECK_INT(ask_once(&server, LOGIN), 200);
         CHECK_INT(stop(&server, SIGTERM), 0);

@@ -1,7 +1,7 @@
 /* test_sha1.c - tests sha1.c with the published examples for FIPS 180-4, and with itself: a digest
  * does not depend on how the message is split into calls, nor where in memory its parts lie.
  *
- * The other constants were computed with another implementation. No file is read.
+ * Run it with `make test TEST=sha1`. The other constants were computed with another implementation.
  */
 #include "sha1.h"
 #include "tests/test.h"
