@@ -15,9 +15,8 @@ flags="-std=c99 -D_POSIX_C_SOURCE=200809L ${CFLAGS:--O2} -I. -fno-builtin -U_FOR
 cc="${CC:-cc} $flags"
 mkdir -p $out
 
-calls=$(sed -n 's/^CALL([^,]*, \([a-z_]*\),.*/\1/p; s/^OWN(\([a-z_]*\),.*/\1/p' $here/calls.h)
 wrap=
-for call in $calls server_run; do wrap="$wrap -Wl,--wrap=$call"; done
+for call in $(sh $here/names.sh) server_run; do wrap="$wrap -Wl,--wrap=$call"; done
 second=200 # ms
 $cc -DSERVER_SECOND=${second}000000LL $wrap $LDFLAGS -o $out/server \
     app.c listen.c $modules $here/checked_server.c $here/injection.c # the former includes server.c

@@ -175,7 +175,7 @@ static void client_sends(struct client *client, const char *bytes, size_t len) {
     if (len > left) len = left;
     memcpy(sent[client - clients] + 2 + *to, bytes, len);
     *to += len;
-    give_input(client, client->input, client->input_len + len);
+    queue_input(client, client->input, client->input_len + len);
     client->is_readable = client->input_len > 0;
 }
 
@@ -281,7 +281,7 @@ static void run_in_order(const struct client script[], size_t count) {
         if (!script[i].output) continue;
         struct client *client = connect_once(i);
         client->output = in_order[i];
-        give_input(client, memcpy(sent[i], "\r\n", 2), 2 + sent_len[i]);
+        queue_input(client, memcpy(sent[i], "\r\n", 2), 2 + sent_len[i]);
         step_until_silent();
     }
 }
