@@ -67,10 +67,10 @@ static int checked_poll(struct pollfd pollfds[], nfds_t count, int timeout) {
 void __wrap_server_run(struct server *server) {
     struct injection *injection = the_injection();
     int fd = server->listener->fd, small = 2048;
-    socklen_t len = sizeof injection->address;
+    injection->address_len = sizeof injection->address;
     watched = server;
     others = open_descriptors() - 1;
-    __real_getsockname(fd, (struct sockaddr *)&injection->address, &len);
+    __real_getsockname(fd, (struct sockaddr *)&injection->address, &injection->address_len);
     __real_setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
     strcpy(injection->address_name, server->listener->name);
     injection->phase = WHILE_SERVING;

@@ -109,10 +109,6 @@ static int status_of(const struct client *c) {
     return status;
 }
 
-static void iterate_often(int count) {
-    while (count-- > 0) iterate();
-}
-
 /* The first client sends one request after the other, for `time` ns. */
 static void load(int64_t time) {
     for (int64_t until = now + time; now < until; iterate()) queue_text(&clients[0], GOOD);
@@ -293,7 +289,7 @@ static void run_word(const char *word) {
     if (sscanf(word, "%15[a-z]%2[!]%15s", call, marks, error) == 3)
         fail_call(call, marks[1] == '!', error);
     else if (sscanf(word, "#%d", &n) == 1)
-        iterate_often(n);
+        while (n-- > 0) iterate();
     else if (sscanf(word, "places=%d", &n) == 1)
         begin_server((size_t)n);
     else if (sscanf(word, "fds=%d", &n) == 1)
@@ -679,7 +675,8 @@ static void test_input(void) {
             CHECK_INT(client->responses, 0);
             queue_text(other, GOOD);
             iterate();
-            CHECK(client->reads == i && other->responses == i);
+            CHECK_INT(client->reads, i);
+            CHECK_INT(other->responses, i);
         }
         CHECK_INT(status_of(client), 431);
     }
@@ -700,10 +697,12 @@ static void test_output(void) {
         size_t len = client->output_len;
         client->window = len - 1;
         deliver(client, GOOD);
-        CHECK(client->responses == 1 && client->window == 0);
+        CHECK_INT(client->responses, 1);
+        CHECK_INT(client->window, 0);
         client->window = len;
         run_full_poll();
-        CHECK(client->responses == 2 && client->window == len - 1);
+        CHECK_INT(client->responses, 2);
+        CHECK_INT(client->window, len - 1);
     }
     TEST("all requests of one read get their responses, though the output buffer holds few") {
         static char text[150 * sizeof GOOD];
@@ -804,7 +803,8 @@ static void test_erasing(void) {
         for (int i = 0; i < 3; i++) {
             begin_server(10);
             struct client *client = connect_and_send(GET("/secret"));
-            CHECK(client->responses == 1 && count_secrets() == 0);
+            CHECK_INT(client->responses, 1);
+            CHECK_INT(count_secrets(), 0);
             client->window = 1;
             deliver(client, i == 0 ? GET("/secret") : GET("/secret") PARTIAL);
             CHECK_INT(count_secrets(), 2); /* in a field, and in the body */
@@ -816,7 +816,8 @@ static void test_erasing(void) {
     }
     ON_SERVER("a response that does not fit becomes a 500, and is nowhere in memory then") {
         CHECK_INT(status_of(connect_and_send(GET("/large"))), 500);
-        CHECK(open_clients == 1 && count_secrets() == 0);
+        CHECK_INT(open_clients, 1);
+        CHECK_INT(count_secrets(), 0);
         CHECK_HAS(log_text, "] \"GET /large HTTP/1.1\" 500 ");
     }
 }
@@ -848,7 +849,8 @@ static void test_log_of_server(void) {
         iterate();
         CHECK_BETWEEN(last_poll.timeout, 8001, 15000);
         CHECK_INT(client->responses, 2);
-        CHECK(count_logged("200 0\n") == 1 && count_logged("408") == 1);
+        CHECK_INT(count_logged("200 0\n"), 1);
+        CHECK_INT(count_logged("408"), 1);
     }
 }
 
@@ -918,7 +920,8 @@ static void test_log(void) {
         fail_always[WRITE] = 0;
         log_bytes(100, 'y');
         log_flush(&access_log);
-        CHECK(access_log.dropped == 0 && access_log.lines.len == 0);
+        CHECK_INT(access_log.dropped, 0);
+        CHECK_INT(access_log.lines.len, 0);
     }
     TEST("a statement that does not fit is dropped and counted like any other line") {
         start_log();

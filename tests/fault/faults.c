@@ -323,8 +323,7 @@ static bool fail_stopping(const struct row *row, int error, int first, int last)
 
 typedef bool attempt(const struct row *row, int error, int first, int last);
 
-static bool quick; /* one errno at all calls of the start, three at the first call afterwards */
-static bool uses_ipv6;
+static bool uses_ipv6, quick; /* one errno at all calls of the start, then three at the first */
 
 /* Every errno, once and for good, at the first, second, third ... call until there is none. */
 static void try_all(const struct row *row, attempt *try) {

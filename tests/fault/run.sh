@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the server with stand-ins for its calls, and runs the tests of this folder. From the top:
+# Builds the server with stand-ins for its calls, and makes them fail. From the top:
 #
 #     sh tests/fault/run.sh          all tests
 #     sh tests/fault/run.sh recv     the faults of one call

@@ -22,13 +22,7 @@ int max_wait;
 /* ---- A client ---- */
 
 static struct client connect_as(bool small_window) {
-    bool is_v4 = injection->address.ss_family == AF_INET;
-    bool is_v6 = injection->address.ss_family == AF_INET6;
-    return dial_as(&injection->address,
-                   is_v4   ? sizeof(struct sockaddr_in)
-                   : is_v6 ? sizeof(struct sockaddr_in6)
-                           : sizeof(struct sockaddr_un),
-                   small_window, 0);
+    return dial_as(&injection->address, injection->address_len, small_window, 0);
 }
 
 struct client connect_client(void) {

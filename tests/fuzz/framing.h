@@ -46,8 +46,7 @@
 #define PORT      "(:[0-9]*)?"
 #define AUTHORITY "(" LITERAL "|" NAME "+)" PORT /* of a target: RFC 9110 section 4.2.1 */
 
-/* Project rule: a target may hold all visible bytes except #. No path contains NUL. A query is not
- * decoded. */
+/* Project rule: any visible byte but # in a target, no NUL in a path. A query is not decoded. */
 #define VISIBLE "[^\1-\40#\177]"
 #define PATH    "/([^\1-\40#%?\177]|" ESCAPED ")*"
 #define QUERY   "(\\?" VISIBLE "*)?"

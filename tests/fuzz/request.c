@@ -1,4 +1,5 @@
 /* request.c - fuzzes the request parser, and the functions that handlers call with a request.
+ * `sh tests/fuzz/run.sh 60 request` runs it for 60 seconds.
  *
  * An input is four steps, one byte each, and the bytes that a client sends; if the first step is odd,
  * they follow the head of a request with a chunked body. It checks that

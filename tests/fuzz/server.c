@@ -1,4 +1,5 @@
 /* server.c - fuzzes the whole server, in one process, on the fake system.
+ * `sh tests/fuzz/run.sh 60 server` runs it for 60 seconds.
  *
  * An input is a script. Its bytes are what a client sends. \377 begins a command of a letter and a
  * number, which is one character: '0' is 0, '9' is 9, 'A' is 17 and 'O' is 31.
