@@ -128,7 +128,6 @@ struct setup {
     int err;             /* its standard error, instead of a file that we read */
     int listener;        /* becomes its descriptor 3 */
     bool blocks_signals; /* all signals are blocked at the start */
-    bool leads_session;  /* without a controlling terminal */
 };
 
 struct child {
@@ -153,7 +152,6 @@ static inline void exec_server(const struct setup *setup, int out, int err) {
     for (int fd = setup->listener ? 4 : 3; fd < 256; fd++) close(fd);
     for (size_t i = 0; i < COUNT(reset); i++) signal(reset[i], SIG_DFL);
     sigfillset(&all);
-    if (setup->leads_session) setsid();
     if (setup->blocks_signals) sigprocmask(SIG_BLOCK, &all, NULL);
     execl("/bin/sh", "sh", "-c", command, (char *)NULL);
     _exit(127);

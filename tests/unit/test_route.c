@@ -86,6 +86,7 @@ static const struct row paths[] = {
     {"GET /%68om%65", "", 200, NULL, "get "},
     {"GET /home/", "", 200, NULL, "get "},
     {"GET /home%2f", "", 404, NULL, NOT_FOUND("/home%2f")},
+    {"GET //", "", 200, NULL, "get "},
     {"GET /home//", "", 404, NULL, NOT_FOUND("/home/")},
     {"GET /home/x", "", 404, NULL, NOT_FOUND("/home/x")},
     {"GET /Home", "", 404, NULL, NOT_FOUND("/Home")},
