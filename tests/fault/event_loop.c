@@ -581,6 +581,12 @@ static void test_accept(void) {
             CHECK_INT(accepted, expected[i]);
         }
     }
+    TEST("an iteration calls accept once for each connection that waits, and once in vain") {
+        begin(160);
+        queue_clients(3);
+        iterate();
+        CHECK_INT(accepts, 4);
+    }
     ON_SERVER("while a connection is active, too, accept is tried ten times a second") {
         fill(2);
         fail_always[ACCEPT] = ENFILE;
