@@ -16,7 +16,7 @@ HARDEN_LDFLAGS = -pie -Wl,-z,relro,-z,now,-z,noexecstack
 SOURCES = app.c server.c listen.c log.c route.c http.c json.c db.c sha1.c str.c
 OBJECTS = app.o server.o listen.o log.o route.o http.o json.o db.o sha1.o str.o
 HEADERS = server.h listen.h log.h route.h http.h json.h db.h sha1.h str.h clock.h
-TEST = str sha1 json http route db exhaustive server options smoke
+TEST = str sha1 json http route db event_loop exhaustive server options smoke
 TESTS = $(TEST:%=build/test_%)
 UNIT_TESTS = build/test_str build/test_sha1 build/test_json build/test_http build/test_route \
 	build/test_db
@@ -54,6 +54,9 @@ build/test_server build/test_options: build/server FORCE
 	$(BUILD) -o $@ tests/server/$(@F).c
 build/server: build/flags FORCE
 	$(BUILD) -DSERVER_SECOND=50000000LL -o $@ $(SOURCES)
+# It includes server.c, listen.c and log.c.
+build/test_event_loop: build/flags FORCE
+	$(BUILD) -o $@ tests/fault/event_loop.c route.c http.c json.c db.c sha1.c str.c
 build/test_exhaustive: build/flags FORCE
 	$(BUILD) -UHTTP_BUFFER_SIZE -DHTTP_BUFFER_SIZE=2048 -o $@ tests/fuzz/exhaustive.c http.c json.c str.c
 build/test_smoke: server FORCE

@@ -24,16 +24,11 @@
 
 #include <arpa/inet.h>
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdarg.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -51,14 +46,14 @@
 #define MAX_WAIT 15000 /* in ms */
 #endif
 #define TOTAL_TIMEOUT_S 300
-#define COUNT(array)    (sizeof(array) / sizeof *(array))
 #define LOOPBACK        "-a 127.0.0.1 -p 0 "
 
 /* Requests, and their parts. COOKIE is the field with the session that ask_with is given. */
 #define HOST      "Host: a\r\n"
 #define COOKIE    "Cookie: session_id=<id>\r\n"
 #define GET(path) "GET " path " HTTP/1.1\r\n" HOST "\r\n"
-#define FOO       LOGIN_AS("foo", "foo") /* 35 bytes */
+#define SHORTEST  "GET / HTTP/1.1\r\nHost:\r\n\r\n" /* the response is ten times as long */
+#define FOO       LOGIN_AS("foo", "foo")            /* 35 bytes */
 #define LOGIN     "POST /login HTTP/1.1\r\n" HOST "Content-Length: 35\r\n\r\n" FOO
 
 #define LOGIN_AS(name, password) "{\"username\":\"" name "\",\"password\":\"" password "\"}"
@@ -68,11 +63,8 @@
 #define LONGEST FIFTY FIFTY FIFTY FIFTY FIFTY "01234" /* name or password: 255 bytes */
 
 /* Bodies of responses. */
-#define LOGGED_IN "{\"message\": \"Logged in\", \"session_id\": \"<id>\"}"
-#define HELLO     "{\"message\": \"Hello, foo\"}"
-#define ERROR(code, reason, message)                                                               \
-    "{\"status\": \"" code " " reason "\", \"status_code\": " code ", \"error\": \"" message       \
-    "\", \"data\": null}"
+#define LOGGED_IN    "{\"message\": \"Logged in\", \"session_id\": \"<id>\"}"
+#define HELLO        "{\"message\": \"Hello, foo\"}"
 #define UNAUTHORIZED ERROR("401", "Unauthorized", "I can't let you do that")
 
 /* ---- Time ---- */
@@ -115,7 +107,7 @@ static inline void kill_all(void) {
 
 static inline void on_fatal_signal(int number) {
     kill_all();
-    test_stop(number);
+    test_report_signal(number);
 }
 
 static inline void cleanup(void) {
@@ -285,6 +277,16 @@ static inline int count_descriptors(const struct child *child) {
     return count;
 }
 
+/* If there is no IPv6, it prints that tests are skipped. */
+static inline bool has_ipv6(void) {
+    struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    int fd = socket(AF_INET6, SOCK_STREAM, 0);
+    bool has = fd >= 0 && bind(fd, (void *)&address, sizeof address) == 0;
+    if (fd >= 0) close(fd);
+    if (!has) printf("skipped: this machine has no IPv6\n");
+    return has;
+}
+
 /* ---- Clients ---- */
 
 /* What read_response returns if there is no status. */
@@ -343,6 +345,17 @@ static inline struct client dial(const struct child *server) { return dial_from(
 static inline void hang_up(struct client *client) {
     if (client->fd >= 0) close(client->fd);
     client->fd = -1;
+}
+
+/* Sends requests, and reads no response, until the server has taken nothing for `wait` ms. */
+static inline struct client dial_without_reading(const struct child *server, int wait) {
+    struct sockaddr_in address = loopback(server->port);
+    struct client client = dial_as(&address, sizeof address, true, 0);
+    struct pollfd polled = {client.fd, POLLOUT, 0};
+    ssize_t n = 1;
+    while (poll(&polled, 1, wait) == 1 && (n > 0 || errno == EAGAIN))
+        n = send(client.fd, SHORTEST, strlen(SHORTEST), MSG_DONTWAIT);
+    return client;
 }
 
 static inline bool send_bytes(struct client *client, const char *bytes, size_t len) {

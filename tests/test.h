@@ -3,6 +3,7 @@
  *     TEST("a digest of nothing is that of FIPS 180-4") {
  *         CHECK(equal(digest, "da39..."));
  *         CHECK_INT(sizeof digest, 20);                     what is seen, what is expected
+ *         CHECK_BETWEEN(seconds, 14, 150);                  at least, at most
  *         CHECK_STR(hex, "da39...");                        strings; either may be NULL
  *         CHECK_VIEW(view, STR("a\0b"));                    views (struct str of str.h)
  *         CHECK_HAS(log, "\"GET /home HTTP/1.1\" 401");     a text, a part of it
@@ -10,10 +11,11 @@
  *     ...
  *     return test_report();
  *
- * The name of a test is a sentence of the specification. CASE(name) or CASE_OF(rule, input) says what
+ * The name of a test is a sentence of the specification. CASE(name), or CASE_OF with a format, says what
  * the checks behind it look at, where a table is walked. The first failure of a test is printed on
  * standard output with all that is known about it, and the others are counted. If a signal ends the
- * program, it prints in which test. The last line is `N passed, N failed`.
+ * program, it prints in which test. The last line is `N passed, N failed`. At the end of this file are
+ * test_give_up, repeated tries of a scenario, COUNT and STR_INIT for tables, and ERROR.
  */
 #ifndef TEST_H
 #define TEST_H
@@ -29,10 +31,10 @@
 #define TEST_SHOWN 200 /* bytes of a value that are shown */
 
 static const char *test_name = "before the first test";
-static bool test_running, test_is_bad, test_catches;
+static bool test_running, test_is_bad, signals_are_caught;
 static int test_failures; /* in this test */
 static int tests_passed, tests_failed;
-static char test_case[TEST_SHOWN]; /* or empty */
+static char test_case[2 * TEST_SHOWN]; /* or empty */
 
 /* ---- What is printed ---- */
 
@@ -42,10 +44,10 @@ static bool test_is_held; /* the message is not printed yet */
 
 /* Adds to the message, like printf; what does not fit is cut off. */
 #define TEST_SAY(...)                                                                              \
-    test_said(snprintf(test_message + test_message_len, sizeof test_message - test_message_len,    \
-                       __VA_ARGS__))
+    test_grow_message(snprintf(test_message + test_message_len,                                    \
+                               sizeof test_message - test_message_len, __VA_ARGS__))
 
-static inline void test_said(int len) {
+static inline void test_grow_message(int len) {
     size_t room = sizeof test_message - 1 - test_message_len;
     if (len > 0) test_message_len += (size_t)len < room ? (size_t)len : room;
 }
@@ -75,7 +77,7 @@ static inline void test_show(void) {
 }
 
 /* A signal ends the program. No function of stdio is safe in a handler, but nothing is left to lose. */
-static inline void test_stop(int number) {
+static inline void test_report_signal(int number) {
     test_is_held = false;
     test_show();
     printf("FAIL %s\n     signal %d ended it%s%s\n", test_name, number, test_case[0] ? ", at " : "",
@@ -87,14 +89,14 @@ static inline void test_stop(int number) {
 
 static inline void test_catch_signals(void (*handler)(int)) {
     static const int numbers[] = {SIGABRT, SIGFPE, SIGILL, SIGSEGV, SIGTERM};
-    test_catches = true;
+    signals_are_caught = true;
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) signal(numbers[i], handler);
 }
 
 /* ---- Tests ---- */
 
 static inline void test_begin(const char *name) {
-    if (!test_catches) test_catch_signals(test_stop);
+    if (!signals_are_caught) test_catch_signals(test_report_signal);
     test_name = name;
     test_running = true;
     test_is_bad = false;
@@ -136,6 +138,12 @@ static inline void test_check_int(intmax_t seen, intmax_t expected, const char *
     test_show();
 }
 
+/* If the number is outside of the range, its nearest end is shown as expected. */
+static inline void test_check_between(intmax_t seen, intmax_t min, intmax_t max, const char *what,
+                                      const char *file, int line) {
+    test_check_int(seen, seen < min ? min : seen > max ? max : seen, what, file, line);
+}
+
 static inline void test_check_bytes(const char *seen, size_t seen_len, const char *expected,
                                     size_t expected_len, const char *what, const char *file,
                                     int line) {
@@ -164,13 +172,15 @@ static inline void test_check_has(const char *text, const char *part, const char
     test_show();
 }
 
-#define TEST(sentence) for (test_begin(sentence); test_running; test_end())
-#define CASE(name)     ((void)snprintf(test_case, sizeof test_case, "%s", (name)))
-#define CASE_OF(rule, input)                                                                       \
-    ((void)snprintf(test_case, sizeof test_case, "%s: %s", (rule), (input)))
+#define TEST(sentence)   for (test_begin(sentence); test_running; test_end())
+#define CASE(name)       ((void)snprintf(test_case, sizeof test_case, "%s", (name)))
+#define CASE_OF(...)     ((void)snprintf(test_case, sizeof test_case, __VA_ARGS__)) /* like printf */
 #define CHECK(condition) test_check((condition), #condition, __FILE__, __LINE__)
 #define CHECK_INT(seen, expected)                                                                  \
     test_check_int((intmax_t)(seen), (intmax_t)(expected), #seen, __FILE__, __LINE__)
+#define CHECK_BETWEEN(seen, min, max)                                                              \
+    test_check_between((intmax_t)(seen), (intmax_t)(min), (intmax_t)(max), #seen, __FILE__,        \
+                       __LINE__)
 #define CHECK_STR(seen, expected) test_check_str((seen), (expected), #seen, __FILE__, __LINE__)
 #define CHECK_HAS(text, part)     test_check_has((text), (part), #text, __FILE__, __LINE__)
 #define CHECK_VIEW(seen, expected)                                                                 \
@@ -179,7 +189,6 @@ static inline void test_check_has(const char *text, const char *part, const char
         test_check_bytes(test_seen.s, test_seen.len, test_expected.s, test_expected.len, #seen,    \
                          __FILE__, __LINE__);                                                      \
     } while (0)
-#define CHECK_CASE(condition, name) (CASE(name), CHECK(condition))
 
 /* ---- What a test needs ---- */
 
@@ -190,8 +199,8 @@ static inline void test_give_up(const char *what) {
     exit(test_report());
 }
 
-/* A scenario whose failures count only if it was fast enough: before each try, and after the last. */
-static inline void test_try(int failures_before) {
+/* For a scenario whose failures count only if it was fast enough: forgets those of the try before. */
+static inline void test_begin_try(int failures_before) {
     test_failures = failures_before;
     test_is_bad = failures_before > 0;
     test_is_held = true;
@@ -199,7 +208,8 @@ static inline void test_try(int failures_before) {
     test_message_len = 0;
 }
 
-static inline void test_tried(void) {
+/* The failures of the last try count. */
+static inline void test_end_tries(void) {
     test_is_held = false;
     test_show();
 }
@@ -209,5 +219,10 @@ static inline void test_tried(void) {
 /* STR of str.h as an initialiser of static data, where C99 does not allow a compound literal. */
 #define STR_INIT(literal)                                                                          \
     { (literal), sizeof(literal) - 1 }
+
+/* The body of a response with an error. */
+#define ERROR(code, reason, message)                                                               \
+    "{\"status\": \"" code " " reason "\", \"status_code\": " code ", \"error\": \"" message       \
+    "\", \"data\": null}"
 
 #endif

@@ -3,8 +3,8 @@
 #
 #     sh tests/cross/boards.sh [TARGET...]
 #
-# The unit tests are programs of the target and run under an emulator. Then native clients talk to the
-# target's server, so that the two ends of a connection differ in byte order and word size: those of
+# The unit tests and event_loop.c are programs of the target and run under an emulator. Then native clients talk
+# to the target's server, so that the two ends of a connection differ in byte order and word size: those of
 # smoke.sh on each target, and all of tests/server on one target of each kind.
 #
 # A target whose compiler or emulator is not installed is skipped. Three are tested at a time, because
@@ -34,8 +34,9 @@ build() { # COMPILER...
     done
     "$@" -o "$folder/server.target" "$folder"/objects/*.o || return
     (cd "$folder/objects" && rm app.o server.o listen.o log.o)
-    for test in tests/unit/*.c; do
-        "$@" -std=c99 -I. -o "$folder/$(basename "$test" .c).target" "$test" "$folder"/objects/*.o || return
+    for test in tests/unit/test_*.c tests/fault/event_loop.c; do
+        to=$(basename "$test" .c)
+        "$@" -std=c99 -O2 -I. -o "$folder/test_${to#test_}.target" "$test" "$folder"/objects/*.o || return
     done
 }
 

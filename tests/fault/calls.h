@@ -13,7 +13,7 @@
  *
  * A call fails without being made; but a descriptor is free even if close fails, as on most systems,
  * and what strftime has written is unspecified. There is no include guard: each file that includes
- * this defines first what a row means to it. run.sh and table.sh take the names from here too.
+ * this defines first what a row means to it. names.sh takes the names from here too.
  */
 /* clang-format off */
 

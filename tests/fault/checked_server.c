@@ -1,7 +1,7 @@
 /* checked_server.c - server.c, with its invariants checked before each poll of the event loop.
  *
  * They concern the connections, the buffers and the open descriptors. The first invariant that is
- * broken is noted in struct injection, for the driver to read.
+ * broken is noted in struct injection, for faults.c to read.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "injection.h"
@@ -55,7 +55,7 @@ static void check_invariants(void) {
     if (violation && !*noted) strcpy(noted, violation);
 }
 
-/* Without descriptors poll only waits, which fails with EINTR alone. */
+/* A poll without descriptors is a pause. EINTR is the only error that it can have. */
 static int checked_poll(struct pollfd pollfds[], nfds_t count, int timeout) {
     if (pollfds && watched) check_invariants();
     bool can_fail = pollfds || the_injection()->error == EINTR;
@@ -67,10 +67,10 @@ static int checked_poll(struct pollfd pollfds[], nfds_t count, int timeout) {
 void __wrap_server_run(struct server *server) {
     struct injection *injection = the_injection();
     int fd = server->listener->fd, small = 2048;
-    socklen_t len = sizeof injection->address;
+    injection->address_len = sizeof injection->address;
     watched = server;
     others = open_descriptors() - 1;
-    __real_getsockname(fd, (struct sockaddr *)&injection->address, &len);
+    __real_getsockname(fd, (struct sockaddr *)&injection->address, &injection->address_len);
     __real_setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
     strcpy(injection->address_name, server->listener->name);
     injection->phase = WHILE_SERVING;

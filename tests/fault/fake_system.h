@@ -3,14 +3,14 @@
  *
  *     open_server(routes, 10);                a server for 10 connections
  *     struct client *c = queue_client_at(0); it is in the listen queue
- *     give_input(c, "GET / ...", len);        it has sent this
+ *     queue_input(c, "GET / ...", len);       it has sent this
  *     iterate();                              one iteration of the event loop
  *     ... c->output, log_text ...             what the client has received, what was logged
  *     close_server();
  *
  * Nothing is left to chance, and nothing leaves the process. A test decides who connects, what a
- * client sends, how much it reads, and which call fails. Time advances by 10 us with each poll, and
- * while poll waits. What a test may set, and what it may look at, are the variables below.
+ * client sends, how much it reads, and which call fails. Time advances by 10 us with each poll, and,
+ * if poll_waits, while poll waits. What a test may set, and what it may look at, are the variables below.
  *
  * In each iteration the fakes check what the server asks for: a connection that poll has reported
  * has one event, and no other has one; no descriptor is closed twice; nothing is written outside of
@@ -126,16 +126,13 @@ static int64_t now;
 static bool poll_waits;  /* otherwise time stands still while poll waits */
 static int64_t wakes_at; /* poll does not wait longer than this */
 static void (*before_poll)(const struct pollfd pollfds[], nfds_t count); /* or NULL */
-static void (*before_close)(size_t client);                              /* or NULL */
 
 static struct {
     size_t count; /* the entries that the latest poll of the event loop has looked at */
     int timeout, ready;
-    bool was_full, looked_at_listener;
+    bool was_full;
 } last_poll;
 static int full_polls, pauses;
-static size_t last_client; /* that was accepted, read from or written to; SIZE_MAX = none */
-static bool last_was_accept;
 
 static char log_text[1 << 22];        /* if it is full, it begins again */
 static size_t log_len, log_max_write; /* bytes that one write takes; 0 = any */
@@ -195,8 +192,6 @@ static int fake_accept(int fd, void *address, socklen_t *len) {
     must(fd == FAKE_LISTENER && is_listening && *len >= sizeof(struct sockaddr_in6),
          "accept is called for the listener");
     accepts++;
-    last_client = SIZE_MAX;
-    last_was_accept = true;
     int error = failure(ACCEPT);
     if (error || queued == 0) return fail_with(error ? error : EAGAIN);
     if (open_clients == max_open) return fail_with(EMFILE);
@@ -206,7 +201,6 @@ static int fake_accept(int fd, void *address, socklen_t *len) {
     clients[i].open = true;
     queued--, accepted++, open_clients++;
     memcpy(address, &clients[i].address, sizeof clients[i].address.v6);
-    last_client = i;
     return FIRST_FD + (int)i;
 }
 
@@ -248,7 +242,6 @@ static int fake_close(int fd) {
     }
     if (fd < FIRST_FD) return 0;
     struct client *c = client_of(fd);
-    if (before_close) before_close((size_t)(c - clients));
     c->open = c->has_event = false;
     c->closed = true;
     open_clients--;
@@ -270,8 +263,6 @@ static ssize_t fake_recv(int fd, void *to, size_t len, int flags) {
     must(len > 0 && len <= 4096 && flags == 0, "an event reads at most 4,096 bytes");
     must(is_in_input_buffer(to, len), "nothing is read to outside of an input buffer");
     must(c->has_event, "a connection has an event only if poll has reported it, and only one");
-    last_client = (size_t)(c - clients);
-    last_was_accept = false;
     int error = failure(RECV);
     if (!error && c->reset) error = ECONNRESET;
     if (!error && n == 0 && !c->at_eof) error = c->error ? c->error : EAGAIN;
@@ -306,8 +297,7 @@ static ssize_t fake_send(int fd, const void *from, size_t len, int flags) {
     must(len > 0 && flags == 0 && !c->shut_down, "nothing is sent after the last response");
     must(c->has_event || c->flushed || !c->waits_to_send,
          "a connection has an event only if poll has reported it, and only one");
-    c->has_event = c->flushed = last_was_accept = false;
-    last_client = (size_t)(c - clients);
+    c->has_event = c->flushed = false;
     if (result_of(SEND) < 0) return -1;
     if (c->reset || n == 0) return fail_with(c->reset ? EPIPE : EAGAIN);
     keep_output(c, from, n, n == len);
@@ -399,7 +389,6 @@ static int fake_poll(struct pollfd pollfds[], nfds_t count, int timeout) {
     now += POLL_COST;
     last_poll.count = count;
     last_poll.timeout = timeout;
-    last_poll.looked_at_listener = pollfds[LISTENER].fd >= 0;
     last_poll.was_full = count == server->nfds;
     full_polls += last_poll.was_full;
     must(count == server->nfds || count == server->active_end,
@@ -438,7 +427,6 @@ static void open_server(const struct route routes[], size_t max_connections) {
     wakes_at = INT64_MAX;
     poll_waits = true;
     stop_pipe_is_ready = false;
-    last_client = SIZE_MAX;
     start_log();
     must(!listen_open(&listener, "0.0.0.0", 8080), "the listener is opened");
     server = server_create(&listener, routes, &access_log, max_connections);
@@ -446,7 +434,6 @@ static void open_server(const struct route routes[], size_t max_connections) {
 }
 
 static void close_server(void) {
-    last_client = SIZE_MAX;
     server_destroy(server);
     server = NULL;
     if (listener.fd >= 0) listen_close(&listener);
@@ -456,7 +443,7 @@ static void close_server(void) {
 }
 
 /* The client sends `input`. If that is empty, poll reports the client, but recv has nothing to read. */
-static void give_input(struct client *c, const char *input, size_t len) {
+static void queue_input(struct client *c, const char *input, size_t len) {
     c->input = input;
     c->input_len = len;
     c->is_readable = true;

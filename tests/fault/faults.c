@@ -1,6 +1,6 @@
 /* faults.c - makes every call of the server fail, and checks what the server does then.
  *
- *     faults              all tests
+ *     faults              all tests; run.sh builds it, and it runs in the top folder
  *     faults CALL         the faults of one call, such as `faults recv`
  *     faults -q           a few faults of each call: takes seconds, not a minute
  *     faults -1 COMMAND   runs COMMAND with servers that move one byte per call
@@ -31,7 +31,6 @@
 #define SERVER     "../server" /* these are seen from the folder of a worker */
 #define SOCKET     "./socket"
 #define USERS      "users"
-#define LOOPBACK   "-a 127.0.0.1 -p 0 "
 #define USUAL      LOOPBACK "-c 10"
 #define LONG_WAIT  5000 /* ms for what must happen */
 #define SHORT_WAIT 20   /* ms for what may not happen */
@@ -69,9 +68,9 @@ static void clear_injection(void) { *injection = (struct injection){.first = 1, 
 
 static void *map_file(const char *path, size_t size) {
     int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
-    if (fd < 0 || ftruncate(fd, (off_t)size) < 0) test_give_up(path);
+    if (fd < 0 || ftruncate(fd, (off_t)size) < 0) test_give_up("map a file");
     void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (memory == MAP_FAILED) test_give_up(path);
+    if (memory == MAP_FAILED) test_give_up("map a file");
     close(fd);
     return memory;
 }
@@ -82,8 +81,8 @@ static void open_injection(const char *path) {
     clear_injection();
 }
 
-/* The server has ended, or does so now. A terminal gives what was written to it in pieces, and fails at
- * the end. */
+/* Waits until the server has ended, and reads its output. A read of its terminal returns a part of
+ * it, and fails at the end. */
 static void await_end(void) {
     size_t len = 0, size = sizeof server.stderr_text - 1;
     max_wait = LONG_WAIT;
@@ -324,7 +323,7 @@ static bool fail_stopping(const struct row *row, int error, int first, int last)
 
 typedef bool attempt(const struct row *row, int error, int first, int last);
 
-static bool quick; /* one errno at all calls of the start, three at the first call afterwards */
+static bool uses_ipv6, quick; /* one errno at all calls of the start, then three at the first */
 
 /* Every errno, once and for good, at the first, second, third ... call until there is none. */
 static void try_all(const struct row *row, attempt *try) {
@@ -340,11 +339,9 @@ static void try_all(const struct row *row, attempt *try) {
 }
 
 static void try_ways(const struct row *row) {
-    struct sockaddr_in6 any = {.sin6_family = AF_INET6};
-    bool has_ipv6 = dial_as(&any, sizeof any, false, 0).fd >= 0 || errno == ECONNREFUSED;
     if (row == &rows[CALL_fprintf]) try_all(row, fail_message);
     for (way = 0; way < WAYS && !test_is_bad; way++)
-        if (way != IPV6 || has_ipv6) try_all(row, fail_at_start);
+        if (way != IPV6 || uses_ipv6) try_all(row, fail_at_start);
 }
 
 static void test_row(const struct row *row, enum phase phase) {
@@ -369,7 +366,7 @@ static void test_row(const struct row *row, enum phase phase) {
 static void enter_folder(const char *name) {
     struct sockaddr_in address = loopback(0);
     mkdir(name, 0700);
-    if (chdir(name) < 0) test_give_up(name);
+    if (chdir(name) < 0) test_give_up("enter a folder");
     setenv("SERVER", SERVER, 1);
     open_injection("injection");
     stdout_file = open("stdout", O_RDWR | O_CREAT | O_APPEND, 0600);
@@ -399,7 +396,8 @@ static int add_results(int row) {
         tests_passed += results[row][phase].passed;
         tests_failed += !results[row][phase].passed;
     }
-    CHECK_CASE(tried > 0, rows[row].name);
+    CASE(rows[row].name);
+    CHECK(tried > 0);
     return tried;
 }
 
@@ -418,6 +416,8 @@ static void test_rows(const char *only) {
     TEST("every call was made to fail") {
         for (int row = 0; row < CALLS; row++)
             if (is_due(row, only)) tried += add_results(row);
+        if (only) CASE(only);
+        EXPECT(tried > 0, "calls.h has such a call");
     }
     printf("%d servers met a fault\n", tried);
 }
@@ -466,14 +466,17 @@ static void test_sessions(void) {
         struct client c = connect_client();
         CHECK(begin_session(&c, idle) && begin_session(&c, busy));
         hang_up(&c);
-        CHECK(exists_after(busy, 1799) && !exists_after(idle, 1800) && exists_after(busy, 1800));
+        CHECK(exists_after(busy, 1799));
+        CHECK(!exists_after(idle, 1800));
+        CHECK(exists_after(busy, 1800));
         for (int i = 2; i < 17; i++) CHECK(exists_after(busy, i * 1799));
-        CHECK(exists_after(busy, 28799) && !exists_after(busy, 28800));
+        CHECK(exists_after(busy, 28799));
+        CHECK(!exists_after(busy, 28800));
         stop_server();
     }
 }
 
-/* Connections have all descriptors but 16. */
+/* The server keeps 16 descriptors for other uses than connections, but has one connection at least. */
 static void test_descriptors(void) {
     TEST("a server that may hardly open any files has one connection, and serves") {
         FILE *script = fopen("limited", "w");
@@ -566,6 +569,7 @@ int main(int argc, char **argv) {
     getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = 512;
     setrlimit(RLIMIT_NOFILE, &limit);
+    uses_ipv6 = has_ipv6();
     results = map_file(FOLDER "/results", CALLS * sizeof *results);
     test_rows(only);
     if (!only) {

@@ -41,8 +41,9 @@ struct injection {
     int injected[CALLS];             /* faults */
     size_t allocated;                /* bytes, at the start */
     struct sockaddr_storage address; /* where the server listens ... */
-    char address_name[128];          /* ... as it prints it */
-    char violation[128];             /* the first invariant that was broken */
+    socklen_t address_len;
+    char address_name[128]; /* ... as it prints it */
+    char violation[128];    /* the first invariant that was broken */
 };
 
 #define FOR_GOOD INT_MAX /* as `last` */

@@ -1,5 +1,5 @@
-/* invariants.h - the invariants of a server between two iterations of its event loop: the rules in
- * server.c, above `enum { LISTENER, ...`.
+/* invariants.h - what holds for a server between two iterations of its event loop: the rules 1, 3 and 4
+ * above `enum { LISTENER, ...` in server.c, and what its members mean.
  *
  * For files that include server.c, because only server.c knows what is in a struct server.
  */

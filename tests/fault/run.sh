@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the server with stand-ins for its calls, and runs the tests of this folder. From the top:
+# Builds the server with stand-ins for its calls, and makes them fail. From the top:
 #
 #     sh tests/fault/run.sh          all tests
 #     sh tests/fault/run.sh recv     the faults of one call
@@ -15,9 +15,8 @@ flags="-std=c99 -D_POSIX_C_SOURCE=200809L ${CFLAGS:--O2} -I. -fno-builtin -U_FOR
 cc="${CC:-cc} $flags"
 mkdir -p $out
 
-calls=$(sed -n 's/^CALL([^,]*, \([a-z_]*\),.*/\1/p; s/^OWN(\([a-z_]*\),.*/\1/p' $here/calls.h)
 wrap=
-for call in $calls server_run; do wrap="$wrap -Wl,--wrap=$call"; done
+for call in $(sh $here/names.sh) server_run; do wrap="$wrap -Wl,--wrap=$call"; done
 second=200 # ms
 $cc -DSERVER_SECOND=${second}000000LL $wrap $LDFLAGS -o $out/server \
     app.c listen.c $modules $here/checked_server.c $here/injection.c # the former includes server.c
@@ -25,8 +24,6 @@ $cc -DSERVER_SECOND=${second}000000LL $wrap $LDFLAGS -o $out/server \
 for source in app.c server.c listen.c $modules; do $cc -c -o "$out/${source%.c}.o" "$source"; done
 $cc $LDFLAGS -DSECOND=$second -o $out/test_server tests/server/test_server.c
 $cc $LDFLAGS -DSERVER_SECOND=${second}000000LL -o $out/faults $here/faults.c $here/scenario.c
-# event_loop.c includes server.c, listen.c and log.c.
-$cc $LDFLAGS -o $out/event_loop $here/event_loop.c route.c http.c json.c db.c sha1.c str.c
 
 if [ $# -gt 0 ]; then exec $out/faults "$@"; fi
-exec sh tests/run.sh $here/table.sh $out/event_loop $out/faults $here/one_byte.sh
+exec sh tests/run.sh $here/table.sh $out/faults $here/one_byte.sh

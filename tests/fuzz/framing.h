@@ -24,10 +24,10 @@
 
 #define TOKEN   "[-!#$%&'*+.^_`|~0-9A-Za-z]+"            /* RFC 9110 section 5.6.2 */
 #define VALUE   "[^\1-\10\12-\37\177]*"                  /* 5.5: no control character but the tab */
-#define ESCAPED "%([1-9A-Fa-f][0-9A-Fa-f]|0[1-9A-Fa-f])" /* RFC 3986 section 2.1; ours: no NUL */
+#define ESCAPED "%([1-9A-Fa-f][0-9A-Fa-f]|0[1-9A-Fa-f])" /* RFC 3986 section 2.1, without NUL */
 #define UNIT    "[-._~!$&'()*+,;=0-9A-Za-z]" /* 2.2, 2.3: what may stand in every part of a URI */
 
-/* 3.2.2. Ours: a zone behind an IPv6 address. */
+/* 3.2.2. Project rule: a zone behind an IPv6 address. */
 #define H16      "[0-9A-Fa-f]{1,4}"
 #define OCTET    "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 #define LS32     "(" H16 ":" H16 "|" OCTET "(\\." OCTET "){3})"
@@ -46,7 +46,7 @@
 #define PORT      "(:[0-9]*)?"
 #define AUTHORITY "(" LITERAL "|" NAME "+)" PORT /* of a target: RFC 9110 section 4.2.1 */
 
-/* Ours: a target may hold all visible bytes except #. No path contains NUL. A query is not decoded. */
+/* Project rule: any visible byte but # in a target, no NUL in a path. A query is not decoded. */
 #define VISIBLE "[^\1-\40#\177]"
 #define PATH    "/([^\1-\40#%?\177]|" ESCAPED ")*"
 #define QUERY   "(\\?" VISIBLE "*)?"

@@ -1,4 +1,5 @@
 /* json.c - fuzzes the tokenizer, the grammar check and the string writer.
+ * `sh tests/fuzz/run.sh 60 json` runs it for 60 seconds.
  *
  * An input is one byte, which is the size of a small buffer, and a text. It checks that
  *   - the second opinion of json_grammar.h is the same as that of json_check;

@@ -5,8 +5,8 @@
  *         JSON_PARTIAL    it is not, but with more bytes it may be
  *         JSON_WRONG      it is not, whatever follows
  *
- * It follows the grammar of RFC 8259, rule by rule, and shares no code with json.c. Ours: nested at
- * most 32 deep, and only pairs of surrogates.
+ * It follows the grammar of RFC 8259, rule by rule, and shares no code with json.c. Project
+ * rules: nested at most 32 deep, and only pairs of surrogates.
  */
 #ifndef JSON_GRAMMAR_H
 #define JSON_GRAMMAR_H

@@ -1,4 +1,5 @@
 /* request.c - fuzzes the request parser, and the functions that handlers call with a request.
+ * `sh tests/fuzz/run.sh 60 request` runs it for 60 seconds.
  *
  * An input is four steps, one byte each, and the bytes that a client sends; if the first step is odd,
  * they follow the head of a request with a chunked body. It checks that
@@ -73,12 +74,12 @@ static int parse(struct str bytes, struct str steps, char **buf) {
 
 /* ---- What follows from a request ---- */
 
-/* Empty lines in front of a request belong to it only in the model. */
+/* Empty lines in front of a request belong to it only in framing.h. */
 static void check_framing(struct str bytes, int n) {
     size_t body;
     struct str input = str_from(bytes, http_empty_lines_len(bytes.s, bytes.len));
-    long model = framing(input.s, input.len, HTTP_BUFFER_SIZE, &body);
-    HOLDS(n > 0 ? n == model && req.body.len == body : model == (n < 0 ? -1 : 0));
+    long opinion = framing(input.s, input.len, HTTP_BUFFER_SIZE, &body);
+    HOLDS(n > 0 ? n == opinion && req.body.len == body : opinion == (n < 0 ? -1 : 0));
 }
 
 static void check_path(struct str path) {

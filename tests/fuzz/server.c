@@ -1,4 +1,5 @@
 /* server.c - fuzzes the whole server, in one process, on the fake system.
+ * `sh tests/fuzz/run.sh 60 server` runs it for 60 seconds.
  *
  * An input is a script. Its bytes are what a client sends. \377 begins a command of a letter and a
  * number, which is one character: '0' is 0, '9' is 9, 'A' is 17 and 'O' is 31.
@@ -175,7 +176,7 @@ static void client_sends(struct client *client, const char *bytes, size_t len) {
     if (len > left) len = left;
     memcpy(sent[client - clients] + 2 + *to, bytes, len);
     *to += len;
-    give_input(client, client->input, client->input_len + len);
+    queue_input(client, client->input, client->input_len + len);
     client->is_readable = client->input_len > 0;
 }
 
@@ -281,7 +282,7 @@ static void run_in_order(const struct client script[], size_t count) {
         if (!script[i].output) continue;
         struct client *client = connect_once(i);
         client->output = in_order[i];
-        give_input(client, memcpy(sent[i], "\r\n", 2), 2 + sent_len[i]);
+        queue_input(client, memcpy(sent[i], "\r\n", 2), 2 + sent_len[i]);
         step_until_silent();
     }
 }

@@ -2,11 +2,11 @@
  *
  *     SERVER=./server build/load/neighbours
  *
- * Each fault has a row in `faults` and a function that causes it, while the probe of load.h sends a request
+ * Each misuse has a row in `misuses` and a function, which runs while the probe of load.h sends a request
  * every 5 ms. It is repeated once on the same server, and each time the server must be unharmed. The table
  * shows how long the probe waited; the test checks that it was served, not how fast.
  *
- * It takes a minute and needs 10,200 descriptors; with fewer, the first fault is smaller.
+ * It takes a minute and needs 10,200 descriptors; with fewer, the first misuse is smaller.
  * slowhttptest is used if it is installed. Nothing leaves the loopback interface.
  */
 #include "load.h"
@@ -18,12 +18,11 @@
 #define REST_OF_HEAD "me HTTP/1.1\r\n" HOST "\r\n"
 #define PARTIAL_BODY "POST /login HTTP/1.1\r\n" HOST "Content-Length: 99\r\n\r\n{\"user"
 #define WRONG_LOGIN                                                                                \
-    "POST /login HTTP/1.1\r\n" HOST "Content-Length: 35\r\n\r\n"                                   \
-    "{\"username\":\"bar\",\"password\":\"rab\"}"
+    "POST /login HTTP/1.1\r\n" HOST "Content-Length: 35\r\n\r\n" LOGIN_AS("bar", "rab")
 
 static size_t max_fds;
 static struct child server;
-static struct usage at_start; /* before the first run of the fault */
+static struct usage at_start; /* before the first run of the misuse */
 
 /* ---- Peers ---- */
 
@@ -37,7 +36,8 @@ static bool send_to(int fd, const char *text) {
 static void dial_peers(int count, const char *text) {
     for (int i = 0; i < count; i++) {
         peers[i] = dial(&server).fd;
-        CHECK(peers[i] >= 0 && send_to(peers[i], text));
+        CHECK(peers[i] >= 0);
+        CHECK(send_to(peers[i], text));
     }
 }
 
@@ -56,7 +56,7 @@ static int read_responses(int count) {
     return count;
 }
 
-/* ---- The faults ---- */
+/* ---- The misuses ---- */
 
 static void sit_idle(void) {
     int count = max_fds < MANY + 200 ? (int)max_fds - 200 : MANY;
@@ -82,7 +82,7 @@ static void sit_idle(void) {
  * close them, because they do nothing more. */
 static void dial_stuck_peers(int count) {
     for (int i = 0; i < count; i++) {
-        peers[i] = i % 3 == 0 ? dial_without_reading(&server).fd : dial(&server).fd;
+        peers[i] = i % 3 == 0 ? dial_without_reading(&server, 0).fd : dial(&server).fd;
         if (i % 3 > 0) CHECK(send_to(peers[i], i % 3 == 1 ? PARTIAL_HEAD : PARTIAL_BODY));
     }
 }
@@ -90,11 +90,10 @@ static void dial_stuck_peers(int count) {
 /* slowhttptest in three modes, slow heads, bodies and reads, each with 1,000 connections for 12 s. When
  * they are open, peers of ours come. */
 static void go_slowly(void) {
-    char command[400];
-    snprintf(command, sizeof command,
-             "for mode in -H -B -X; do slowhttptest $mode -c 1000 -r 1000 -l 12 -i 1 -k 10 -w 10 "
-             "-y 20 -n 5 -z 5 -u http://127.0.0.1:%d/home >/dev/null 2>&1 & done; wait",
-             server.port);
+    const char *command = text_of(
+        "for mode in -H -B -X; do slowhttptest $mode -c 1000 -r 1000 -l 12 -i 1 -k 10 -w 10 "
+        "-y 20 -n 5 -z 5 -u http://127.0.0.1:%d/home >/dev/null 2>&1 & done; wait",
+        server.port);
     if (system("command -v slowhttptest >/dev/null") != 0) SHOW("slowhttptest is not installed");
     begin_probe(&server, false);
     FILE *tools = popen(command, "r");
@@ -143,7 +142,8 @@ static void guess_passwords(void) {
     for (int i = 0; i < 500; i++, pause_ms(3)) CHECK_INT(log_in(&server, FOO, id), 200);
     end_thread(&guesser);
     CHECK(was_served(end_probe()));
-    CHECK(delayed > refused && wrong == 0);
+    CHECK(delayed > refused);
+    CHECK_INT(wrong, 0);
     SHOW("%zu wrong logins, %zu of them 401", refused + delayed, refused);
     hang_up(&client);
 }
@@ -181,14 +181,13 @@ static bool open_those_due(void *unused) {
 
 /* Each other address sends a request in two pieces, 100 ms apart. Returns how many are served. */
 static int send_in_two_pieces(void) {
-    int served;
     for (int i = 0; i < OTHERS; i++) {
         peers[i] = dial_from(&server, 2 + i).fd;
         send_to(peers[i], PARTIAL_HEAD);
     }
     pause_ms(100);
     for (int i = 0; i < OTHERS; i++) send_to(peers[i], REST_OF_HEAD);
-    served = read_responses(OTHERS);
+    int served = read_responses(OTHERS);
     hang_up_peers(OTHERS);
     return served;
 }
@@ -221,11 +220,11 @@ static void open_silent_ones(void) { resist(20000, ""); }
 
 /* ---- All of them ---- */
 
-static const struct fault {
+static const struct misuse {
     const char *name;
-    void (*cause)(void);
+    void (*run)(void);
     const char *options;
-} faults[] = {
+} misuses[] = {
     {"10,000 idle connections", sit_idle, "-c 12000"},
     {"slow heads, bodies and reads", go_slowly, ""},
     {"1,500 requests to a stopped process", burst, ""},
@@ -235,25 +234,23 @@ static const struct fault {
     {"one address opens 20,000 silent ones a second", open_silent_ones, ""},
 };
 
-static void try_fault(const struct fault *fault) {
-    char options[80];
-    snprintf(options, sizeof options, "-a 127.0.0.1 -p 0 -q %s", fault->options);
-    server = start(options);
+static void try_misuse(const struct misuse *misuse) {
+    server = start(text_of(LOOPBACK "-q %s", misuse->options));
     CHECK(server.serves);
     struct usage before = at_start = measure_usage(&server);
     for (int run = 1; !test_is_bad && run <= 2; run++) {
         *row = '\0';
-        fault->cause();
+        misuse->run();
         check_unharmed(&server, before, run > 1);
         before = measure_usage(&server);
     }
     CHECK_INT(stop(&server, SIGTERM), 0);
     CHECK_STR(server.stderr_text, "");
-    print_row(fault->name);
+    print_row(misuse->name);
 }
 
 int main(void) {
     max_fds = begin_load();
-    for (size_t i = 0; i < COUNT(faults); i++) TEST(faults[i].name) try_fault(&faults[i]);
+    for (size_t i = 0; i < COUNT(misuses); i++) TEST(misuses[i].name) try_misuse(&misuses[i]);
     return test_report();
 }

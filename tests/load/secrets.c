@@ -13,8 +13,8 @@
 #define MISTYPED "hB5nY8cJ4sGd6VtM"
 #define PIECE    8
 
-#define RIGHT "{\"username\":\"secretive\",\"password\":\"" PASSWORD "\"}"
-#define WRONG "{\"username\":\"secretive\",\"password\":\"" MISTYPED "\"}"
+#define RIGHT LOGIN_AS("secretive", PASSWORD)
+#define WRONG LOGIN_AS("secretive", MISTYPED)
 
 static struct child server;
 
@@ -33,13 +33,11 @@ static int count_pieces(const char *memory, size_t len, const char *secret) {
 
 /* The same in all readable memory of the server. */
 static int search_memory(const char *secret) {
-    char path[64], line[512], rights[8];
+    char line[512], rights[8];
     unsigned long from, to;
     int count = 0;
-    snprintf(path, sizeof path, "/proc/%ld/maps", (long)server.pid);
-    FILE *maps = fopen(path, "r");
-    snprintf(path, sizeof path, "/proc/%ld/mem", (long)server.pid);
-    int memory = open(path, O_RDONLY);
+    FILE *maps = fopen(text_of("/proc/%ld/maps", (long)server.pid), "r");
+    int memory = open(text_of("/proc/%ld/mem", (long)server.pid), O_RDONLY);
     if (!maps || memory < 0) test_give_up("read the memory of the server");
     while (fgets(line, sizeof line, maps)) {
         if (sscanf(line, "%lx-%lx %7s", &from, &to, rights) != 3 || rights[0] != 'r') continue;
@@ -63,7 +61,7 @@ static struct client send_most_of(const char *request) {
 }
 
 static void use_secrets(char id[41]) {
-    char login[256], logout[256];
+    char login[256];
     snprintf(login, sizeof login, "POST /login HTTP/1.1\r\n" HOST "Content-Length: %zu\r\n\r\n%s",
              strlen(RIGHT), RIGHT);
     CHECK_INT(log_in(&server, WRONG, id), 401);
@@ -75,21 +73,21 @@ static void use_secrets(char id[41]) {
     CHECK_INT(log_in(&server, RIGHT, id), 200);
     CHECK_INT(visit(&server, id), 200);
     CHECK(search_memory(id) > 0);
-    write_request(logout, "POST /logout", "", id);
-    CHECK_INT(ask_once(&server, logout), 200);
+    client = dial(&server);
+    CHECK_INT(ask_with(&client, "POST /logout", COOKIE, NULL, id), 200);
+    hang_up(&client);
     pause_ms(100);
 }
 
 int main(void) {
     static const char users[] = "foo:foo\nsecretive:" PASSWORD "\n";
-    char id[41], options[400];
+    char id[41];
     begin_load();
     int fd = open(path_of("users"), O_WRONLY | O_CREAT, 0600);
     if (write(fd, users, sizeof users - 1) < 0) test_give_up("write a users file");
     close(fd);
-    snprintf(options, sizeof options, "-a 127.0.0.1 -p 0 -b 0 -u %s", path_of("users"));
     TEST("memory contains no password and no ended session") {
-        server = start(options);
+        server = start(text_of(LOOPBACK "-b 0 -u %s", path_of("users")));
         use_secrets(id);
         CHECK_INT(search_memory(PASSWORD), 0);
         CHECK_INT(search_memory(MISTYPED), 0);

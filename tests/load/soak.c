@@ -39,16 +39,15 @@ static size_t pick(struct load *load, size_t bound) {
 
 /* Logs in, is greeted five times on one connection, logs out, and is refused. */
 static bool use_session(struct load *load) {
-    char id[41], home[256], logout[256];
+    char id[41];
     bool right = log_in(&server, FOO, id) == 200;
     (void)load;
-    write_request(home, "GET /home", "", id);
-    write_request(logout, "POST /logout", "", id);
     struct client client = dial(&server);
     for (int i = 0; i < 5; i++)
-        right &= ask(&client, home) == 200 && strcmp(client.body, HELLO) == 0;
-    right &= ask(&client, logout) == 200;
-    right &= ask(&client, home) == 401;
+        right &= ask_with(&client, "GET /home", COOKIE, NULL, id) == 200 &&
+                 strcmp(client.body, HELLO) == 0;
+    right &= ask_with(&client, "POST /logout", COOKIE, NULL, id) == 200;
+    right &= ask_with(&client, "GET /home", COOKIE, NULL, id) == 401;
     hang_up(&client);
     return right;
 }
@@ -187,7 +186,7 @@ int main(int argc, char **argv) {
     double seconds = argc > 1 ? atof(argv[1]) : 600;
     begin_load();
     alarm((unsigned)seconds + 60);
-    server = start_as((struct setup){.options = "-a 127.0.0.1 -p 0 -s 256 -i 5 -l 20",
+    server = start_as((struct setup){.options = LOOPBACK "-s 256 -i 5 -l 20",
                                      .err = open("/dev/null", O_WRONLY)});
     struct usage before = measure_usage(&server);
     TEST("all responses are right") soak(seconds);

@@ -1,5 +1,7 @@
 /* timing.c - the time of a login or a session look-up reveals nothing.
  *
+ *     sh tests/load/run.sh timing
+ *
  * Each row of `pairs` has two inputs for which a call must take the same time or, to show that a
  * difference can be measured, must not. The call is made 100,000 times, on one of them at random, and
  * Welch's t shows how certain a difference is: below 4.5 there is none.
@@ -13,7 +15,6 @@
 #include "../test.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <time.h>
 
 #define CALLS 100000
@@ -104,7 +105,7 @@ int main(void) {
     db = db_create(&(struct db_options){.secret = "timing", .max_users = 1, .max_sessions = 16});
     db_add_user(db, STR("foo"), STR("right"));
     make_tokens();
-    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+    for (size_t i = 0; i < COUNT(pairs); i++) {
         double t = compare(&pairs[i]);
         for (int try = 1; try < TRIES && (t > BOUND) != pairs[i].differ; try++)
             t = compare(&pairs[i]);

@@ -1,14 +1,11 @@
 #!/bin/sh
 # smoke.sh - the example of the README with curl: log in, be greeted, log out, be refused.
 #
-# It starts ./server, or the program that SERVER names, on a free port, and stops it again. The last
-# line is `N passed, N failed`. Without curl it is skipped.
+# Run it with `make test TEST=smoke`. It starts ./server, or the program that SERVER names, on a free
+# port, and stops it again. The last line is `N passed, N failed`. Without curl it is skipped, which is
+# a failure if CI is set.
 . tests/check.sh
 . tests/server.sh
-
-is() { # EXPECTED SEEN
-    [ "$1" = "$2" ] || ! printf '     expected: %s\n     seen:     %s\n' "$1" "$2"
-}
 
 # Prints the body and the status of a response. The id of a session is shown as <id>.
 ask() {
@@ -16,11 +13,7 @@ ask() {
         --write-out ' %{http_code}' "$@" 2>&1 | sed 's/[0-9a-f]\{40\}/<id>/'
 }
 
-if ! command -v curl >/dev/null; then
-    echo 'skipped: there is no curl'
-    report
-    exit
-fi
+is_installed curl || { skip 'the example with curl: there is none'; report; }
 folder=$(mktemp -d) || exit 1
 jar=$folder/jar pid=
 trap '[ -z "$pid" ] || kill -9 "$pid" 2>/dev/null; rm -rf "$folder"' EXIT
@@ -30,15 +23,15 @@ serve "$folder" "${SERVER:-./server}" -a 127.0.0.1 -p 0 -q || exit
 refusal="{\"status\": \"401 Unauthorized\", \"status_code\": 401, \"error\": \"I can't let you do\
  that\", \"data\": null} 401"
 login='{"username":"foo","password":"foo"}'
-check 'before the login' is "$refusal" "$(ask "$url/home")"
-check 'the login' is '{"message": "Logged in", "session_id": "<id>"} 200' "$(ask -d "$login" "$url/login")"
-check 'the greeting' is '{"message": "Hello, foo"} 200' "$(ask "$url/home")"
-check 'the logout' is '{"message": "logged out"} 200' "$(ask -X POST "$url/logout")"
-check 'after the logout' is "$refusal" "$(ask "$url/home")"
+check 'before the login' equal "$refusal" "$(ask "$url/home")"
+check 'the login' equal '{"message": "Logged in", "session_id": "<id>"} 200' "$(ask -d "$login" "$url/login")"
+check 'the greeting' equal '{"message": "Hello, foo"} 200' "$(ask "$url/home")"
+check 'the logout' equal '{"message": "logged out"} 200' "$(ask -X POST "$url/logout")"
+check 'after the logout' equal "$refusal" "$(ask "$url/home")"
 
 kill -TERM "$pid"
 wait "$pid"
-check 'the exit status' is 0 $?
+check 'the exit status' equal 0 $?
 pid=
-check 'the last line' is 'Done' "$(tail -n 1 "$folder/said")"
+check 'the last line' equal 'Done' "$(tail -n 1 "$folder/said")"
 report

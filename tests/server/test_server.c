@@ -1,10 +1,10 @@
 /* test_server.c - the server over sockets: the example, malformed requests, timeouts, eviction, signals
  * and the log.
  *
- * It starts $SERVER and talks to it; see client.h. This is what needs real sockets, pipes and signals:
- * tests/fault/event_loop.c tests each timeout and who is evicted on a fake clock, tests/unit what
- * requests and responses look like, and test_options.c the options. If ONE_BYTE is set, the server
- * moves one byte in each call.
+ * Run it with `make test TEST=server`. It starts $SERVER and talks to it; see client.h. This is what
+ * needs real sockets, pipes and signals: tests/fault/event_loop.c tests each timeout and who is evicted
+ * on a fake clock, tests/unit what requests and responses look like, and test_options.c the options.
+ * If ONE_BYTE is set, the server moves one byte in each call.
  */
 #include "tests/client.h"
 
@@ -19,11 +19,8 @@ static const char *read_log(void) {
 /* If the server moves one byte in each call, large requests take too long. */
 static bool moves_many_bytes(void) { return !getenv("ONE_BYTE"); }
 
-/* Returns whether so many seconds of the server have passed, with a tenth to spare for its clock. */
-static bool is_between(int64_t since, int64_t min, int64_t max) {
-    int64_t time = read_clock() - since;
-    return time >= min * SECOND * 9 / 10 && time <= max * SECOND;
-}
+/* Returns the tenths of a second of the server that have passed. */
+static int64_t tenths_since(int64_t since) { return (read_clock() - since) * 10 / SECOND; }
 
 /* ---- Scenarios that must be over before a timeout of the server ----
  *
@@ -36,14 +33,14 @@ struct tries {
 };
 
 static bool try_again(struct tries *tries) {
-    bool is_first = tries->start == 0, is_late = !is_between(tries->since, 0, tries->seconds);
+    bool is_first = tries->start == 0, is_late = tenths_since(tries->since) > 10 * tries->seconds;
     if (is_first) tries->start = read_clock();
     if (!is_first &&
         (test_failures == tries->failures || !is_late || read_clock() - tries->start > MAX_WAIT)) {
-        test_tried();
+        test_end_tries();
         return false;
     }
-    test_try(tries->failures);
+    test_begin_try(tries->failures);
     tries->since = read_clock();
     return true;
 }
@@ -128,7 +125,8 @@ static void check_example(struct client *client, size_t i) {
     client->no_body = strncmp(example[i].line, "HEAD", 4) == 0;
     CHECK_INT(ask_with(client, example[i].line, example[i].fields, example[i].body, id),
               example[i].status);
-    CHECK(!strstr(client->head, id) && !strstr(client->body, id));
+    CHECK(!strstr(client->head, id));
+    CHECK(!strstr(client->body, id));
     CHECK_LINE(client, "Content-Type: application/json\r\n");
     CHECK_LINE(client, "Cache-Control: no-store\r\n");
     hide_ids(client->head);
@@ -281,12 +279,11 @@ static void test_connections(void) {
         for (size_t i = 0; i < COUNT(refused); i++)
             if (refused[i].zeros == 0 || moves_many_bytes()) WITHIN(2) check_refusal(i);
     }
-    if (moves_many_bytes()) {
+    if (moves_many_bytes())
         TEST("a body that is too large does not destroy the response: it is read, and no reset "
              "comes") {
             for (int i = 0; i < 100 && !test_is_bad; i++) WITHIN(2) check_large_body();
         }
-    }
     TEST("a client that shuts its side down gets its response, then the end; if it has sent only a "
          "part of a request, this is logged") {
         check_half_close(GET("/home"), 401);
@@ -296,8 +293,8 @@ static void test_connections(void) {
     }
 }
 
-/* ---- Timeouts: never early, with a tenth to spare for the clock of the server; late only if the
- * machine is slow ---- */
+/* ---- Timeouts: never early, apart from a tenth for the clock of the server; how late depends on
+ * the machine, so the upper bounds are wide ---- */
 
 /* The time begins with the first byte, not with the connection. What comes too late is discarded, and
  * does not reset the connection. */
@@ -308,7 +305,7 @@ static void check_request_timeout(void) {
     int64_t since = read_clock();
     send_text(&client, "GET /home HTTP/1.1\r\nHo");
     CHECK_INT(read_more(&client), 1);
-    CHECK(is_between(since, 10, 100));
+    CHECK_BETWEEN(tenths_since(since), 90, 1000);
     send_text(&client, "the rest");
     CHECK_INT(read_response(&client), 408);
     CHECK_STR(client.body,
@@ -317,29 +314,16 @@ static void check_request_timeout(void) {
     hang_up(&client);
 }
 
-/* Returns a client that sends many requests, and reads nothing. The server takes no more of them. */
-static struct client stall(const struct child *child) {
-    struct sockaddr_in address = loopback(child->port);
-    struct client client = dial_as(&address, sizeof address, true, 0);
-    struct pollfd polled = {client.fd, POLLOUT, 0};
-    char requests[400 * sizeof GET("/")] = "";
-    for (size_t i = 0; i < 400; i++) strcpy(requests + i * strlen(GET("/")), GET("/"));
-    fcntl(client.fd, F_SETFL, O_NONBLOCK);
-    while (poll(&polled, 1, 2 * SECOND) == 1 && polled.revents == POLLOUT)
-        if (send(client.fd, requests, strlen(requests), 0) < 0 && errno != EAGAIN) break;
-    return client;
-}
-
 static void test_timeouts(void) {
     TEST("an incomplete request is answered with 408 ten seconds after its first byte") {
         WITHIN(4 + 12) check_request_timeout();
     }
     TEST("an idle connection is closed without a response after fifteen seconds") {
         struct client silent = dial(&server), client = dial(&server);
-        CHECK_INT(ask(&client, GET("/home")), 401);
         int64_t since = read_clock();
+        CHECK_INT(ask(&client, GET("/home")), 401);
         CHECK_INT(read_response(&client), ENDED);
-        CHECK(is_between(since, 14, 150));
+        CHECK_BETWEEN(tenths_since(since), 135, 1500);
         CHECK_INT(read_response(&silent), ENDED);
         hang_up(&client);
         hang_up(&silent);
@@ -347,9 +331,9 @@ static void test_timeouts(void) {
     TEST("a client that does not read its responses is dropped after ten seconds, and logged; no "
          "other client gets them") {
         int64_t since = read_clock();
-        struct client client = stall(&server);
+        struct client client = dial_without_reading(&server, 2 * SECOND);
         CHECK_INT(poll(&(struct pollfd){client.fd, 0, 0}, 1, MAX_WAIT), 1); /* a reset */
-        CHECK(is_between(since, 10, 200));
+        CHECK_BETWEEN(tenths_since(since), 90, 2000);
         struct client other = dial(&server);
         CHECK_INT(ask(&other, GET("/own")), 404);
         CHECK_STR(other.body, ERROR("404", "Not Found", "Path /own not found"));
@@ -359,9 +343,9 @@ static void test_timeouts(void) {
     }
     TEST("a client that leaves before its responses are sent is logged") {
         static const char left[] = "closed: the client left before the response was sent\n";
-        /* A try fails only if the client leaves while the server is not waiting for it. */
+        /* If the client leaves while the server does not wait to send, nothing is logged yet. */
         for (int i = 0; i < 5 && !strstr(read_log(), left); i++) {
-            struct client client = stall(&server);
+            struct client client = dial_without_reading(&server, 2 * SECOND);
             hang_up(&client);
         }
         CHECK_HAS(stderr_of(&server), left);
@@ -384,20 +368,19 @@ static bool is_open(const struct client *client) {
 /* The last byte of the addresses of three clients. */
 enum { ONE = 1, GREEDY, OTHER };
 
-/* The greedy client fills the table and then pays for itself, and for a third client too. The first
- * connection has the nearest deadline, but it stays. */
+/* The greedy client fills the table. It loses its own connections to its next one and to that of a
+ * third client. The first connection has the nearest deadline, but it is not closed. */
 static void check_shares(const char *options) {
     struct child small = start(options);
-    struct client one, greedy[16], other;
-    if (!small.serves) return; /* the machine has no IPv6 */
-    one = dial_idle(&small, ONE);
+    struct client one = dial_idle(&small, ONE), greedy[16], other;
     for (int n = 0; n < 16; n++) greedy[n] = dial_idle(&small, GREEDY);
     CHECK_INT(read_response(&greedy[0]), ENDED);
     CHECK(is_open(&one));
     other = dial_idle(&small, OTHER);
     CHECK_INT(read_response(&greedy[1]), ENDED);
     for (int n = 2; n < 16; n++) CHECK(is_open(&greedy[n]));
-    CHECK(is_open(&one) && is_open(&other));
+    CHECK(is_open(&one));
+    CHECK(is_open(&other));
     for (int n = 0; n < 16; n++) hang_up(&greedy[n]);
     hang_up(&one);
     hang_up(&other);
@@ -408,18 +391,17 @@ static void check_shares(const char *options) {
 /* So many clients ask while the server is suspended. Then it gets the signal, if there is one, and goes
  * on. Returns how many of them are served. */
 static int serve_crowd(const struct child *child, int crowd, int signal) {
-    struct client client;
     int fds[100], served = 0;
     kill(child->pid, SIGSTOP);
     for (int i = 0; i < crowd; i++) {
-        client = dial(child);
+        struct client client = dial(child);
         send_text(&client, GET("/home"));
         fds[i] = client.fd;
     }
     if (signal) kill(child->pid, signal);
     kill(child->pid, SIGCONT);
     for (int i = 0; i < crowd; i++) {
-        client = (struct client){.fd = fds[i]};
+        struct client client = {.fd = fds[i]};
         served += read_response(&client) == 401;
         hang_up(&client);
     }
@@ -430,33 +412,29 @@ static void test_eviction(void) {
     struct client client = dial_from(&server, OTHER);
     const bool has_many_addresses = client.fd >= 0;
     hang_up(&client);
-    if (has_many_addresses) {
-        TEST("an address that holds more than its share of the places pays for itself") {
+    if (!has_many_addresses) printf("skipped: this machine has only one loopback address\n");
+    if (has_many_addresses)
+        TEST("an address that holds more than its share of the places loses its own connection") {
             WITHIN(15) check_shares(LOOPBACK "-c 16");
-            WITHIN(15) check_shares("-a :: -p 0 -c 16");
+            if (has_ipv6()) WITHIN(15) check_shares("-a :: -p 0 -c 16");
         }
-    } else {
-        printf("skipped: this machine has only one loopback address\n");
-    }
-    if (moves_many_bytes()) {
+    if (moves_many_bytes())
         TEST("if more clients connect at once than the table holds, all are served") {
             struct child small = start(LOOPBACK "-c 4");
             CHECK_INT(serve_crowd(&small, 24, 0), 24);
             CHECK_INT(stop(&small, SIGTERM), 0);
         }
-    }
 }
 
 /* ---- Shutdown ---- */
 
 static const int stop_signals[] = {SIGTERM, SIGINT, SIGHUP};
-static const char *const stop_names[] = {"SIGTERM", "SIGINT", "SIGHUP"};
 
-/* The signals come again and again, but they are one order. */
+/* The signals that follow the first one change nothing. */
 static void check_shutdown(size_t i) {
     struct child own = start(LOOPBACK);
     struct client idle = dial_idle(&own, 0), partial = dial(&own);
-    CASE(stop_names[i]);
+    CASE(strsignal(stop_signals[i]));
     CHECK_INT(ask(&partial, POST("Content-Length: 35\r\nExpect: 100-continue\r\n")), 100);
     kill(own.pid, stop_signals[i]);
     CHECK_INT(read_response(&idle), ENDED);
@@ -471,7 +449,7 @@ static void check_shutdown(size_t i) {
     CHECK_HAS(own.stdout_text, "...\nDone\n");
 }
 
-/* How a server is started, and what a signal does to it then. */
+/* Starts a server, sends it the signal, and checks its exit status. */
 static void check_signal(struct setup setup, int number, int status) {
     setup.options = LOOPBACK;
     struct child own = start_as(setup);
@@ -490,8 +468,7 @@ static void test_signals(void) {
             CHECK_INT(wait_for_end(&own), 0);
         }
     }
-    TEST("SIGTERM, SIGINT and SIGHUP stop a server that was started with them blocked, and the "
-         "first "
+    TEST("SIGTERM, SIGINT and SIGHUP stop a server that was started with them blocked; the first "
          "two also with them ignored") {
         for (size_t i = 0; i < COUNT(stop_signals); i++)
             check_signal((struct setup){.blocks_signals = true}, stop_signals[i], 0);
@@ -505,11 +482,10 @@ static void test_signals(void) {
         for (int i = 0; i < 3; i++) CHECK_INT(ask_once(&own, GET("/home")), 401);
         CHECK_INT(stop(&own, SIGTERM), 0);
     }
-    if (!getenv("VALGRIND")) { /* it reports what a process that a signal ends has not closed */
+    if (!getenv("VALGRIND")) /* it reports what a process that a signal ends has not closed */
         TEST("every other signal keeps its default action") {
             check_signal((struct setup){0}, SIGUSR1, 128 + SIGUSR1);
         }
-    }
 }
 
 /* ---- The log ---- */
@@ -549,7 +525,8 @@ static bool ask_at_length(const struct child *of, int count) {
     return count == 0;
 }
 
-/* This standard error takes less than what the server has to log, or nothing. */
+/* Starts a server whose standard error takes less than what it has to log, or nothing, and checks that
+ * it responds. */
 static void check_unread_log(const char *name, struct setup setup) {
     setup.options = LOOPBACK;
     CASE(name);
@@ -610,7 +587,7 @@ static void test_log(void) {
 static void test_resources(int descriptors) {
     TEST("after all this the server has as many descriptors as at its start, and ends in order") {
         int64_t since = read_clock();
-        while (count_descriptors(&server) != descriptors && is_between(since, 0, 100)) pause_ms(5);
+        while (count_descriptors(&server) != descriptors && tenths_since(since) < 1000) pause_ms(5);
         CHECK_INT(count_descriptors(&server), descriptors);
         CHECK_INT(ask_once(&server, LOGIN), 200);
         CHECK_INT(stop(&server, SIGTERM), 0);

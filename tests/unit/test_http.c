@@ -1,5 +1,5 @@
 /* test_http.c - tests http.c with tables of requests, each with the rule that makes it valid or
- * invalid, and with properties that hold for all of them.
+ * invalid, and with properties that hold for all of them. Run it with `make test TEST=http`.
  *
  * "9110 5.5" is section 5.5 of RFC 9110. Only the byte for the sentinel lies between a request and
  * memory that must not be touched, so one byte too many ends the program. Between two calls the
@@ -249,9 +249,13 @@ static void add_requests(const struct rule *rules, size_t count) {
 
 static bool is_refused(const struct request *request) { return is_digit(request->outcome[0]); }
 
-/* Checks the result of parsing the request, and maybe bytes behind it. */
-static void check_result(const struct request *request, int result) {
-    CASE_OF(request->rule, request->storage);
+/* Parses the first `len` of the bytes, which begin with the request, and checks the result. */
+static void check_request(const struct request *request, struct str bytes, size_t len) {
+    CASE_OF("%s: %s", request->rule, request->storage);
+    if (len > request->bytes.len)
+        CASE_OF("byte 0x%02x behind %s: %s", (unsigned char)bytes.s[request->bytes.len],
+                request->rule, request->storage);
+    int result = parse_prefix(bytes, len);
     CHECK_INT(result, is_refused(request) ? -atoi(request->outcome) : (int)request->bytes.len);
     if (result > 0) CHECK_VIEW(describe(), str_of(request->outcome));
 }
@@ -259,16 +263,16 @@ static void check_result(const struct request *request, int result) {
 static void test_requests(void) {
     TEST("a request that follows the grammar of RFC 9112 is accepted, with all its parts") {
         for (const struct request *r = requests; r->rule; r++)
-            if (!is_refused(r)) check_result(r, parse(r->bytes));
+            if (!is_refused(r)) check_request(r, r->bytes, r->bytes.len);
     }
     TEST("a request that is invalid, or can be read in two ways, is refused with its status") {
         for (const struct request *r = requests; r->rule; r++)
-            if (is_refused(r)) check_result(r, parse(r->bytes));
+            if (is_refused(r)) check_request(r, r->bytes, r->bytes.len);
     }
     TEST("the result comes with the last byte and not before, whatever was parsed earlier") {
         for (const struct request *r = requests; r->rule; r++)
             for (size_t len = 0; len < r->bytes.len; len++) {
-                check_result(r, parse(r->bytes));
+                check_request(r, r->bytes, r->bytes.len);
                 CHECK_INT(parse_prefix(r->bytes, len), 0);
             }
     }
@@ -279,8 +283,8 @@ static void test_requests(void) {
                 struct text more = TEXT(storage);
                 text_put_all(&more, r->bytes, ((struct str){&(char){(char)byte}, 1}),
                              STR(END GET END));
-                check_result(r, parse_prefix(text_str(&more), r->bytes.len + 1));
-                check_result(r, parse(text_str(&more)));
+                check_request(r, text_str(&more), r->bytes.len + 1);
+                check_request(r, text_str(&more), more.len);
             }
     }
     TEST("the request-line is kept as it came, without its CRLF") {
@@ -335,7 +339,7 @@ static void test_every_byte(void) {
                 text_put_all(&text, str_of(places[i].before),
                              ((struct str){&(char){(char)byte}, 1}), str_of(places[i].behind));
                 bool allowed = byte && strchr(places[i].allowed, byte < 0x80 ? byte : 0x80);
-                CASE(places[i].where);
+                CASE_OF("%s, byte 0x%02x", places[i].where, (unsigned)byte);
                 CHECK_INT(parse(text_str(&text)), (allowed ? (int)text.len : -400));
             }
     }
@@ -364,33 +368,34 @@ static int result_for(struct str bytes) {
     return n;
 }
 
+static const struct {
+    const char *before, *behind;
+    int results[3]; /* for SIZE - 1, SIZE and SIZE + 1 bytes */
+} lengths[] = {
+    {"", " /" TAIL, {SIZE - 1, SIZE, -431}},
+    {"GET /", TAIL, {SIZE - 1, SIZE, -431}},
+    {"GET /?", TAIL, {SIZE - 1, SIZE, -431}},
+    {LINE "Host: ", END, {SIZE - 1, SIZE, -431}},
+    {GET, ": b" END, {SIZE - 1, SIZE, -431}},
+    {GET "X: ", END, {SIZE - 1, SIZE, -431}},
+    {CHUNKED "1;", "\r\na\r\n0" END, {SIZE - 1, SIZE, -413}},
+    {CHUNKED "0\r\n", ": b" END, {SIZE - 1, SIZE, -413}},
+    {CHUNKED "0\r\nX: ", END, {SIZE - 1, SIZE, -413}},
+    {"", "", {0, -414, -414}},
+    {"GET /", "", {0, -414, -414}},
+    {"GET /", " HTTP/1.1\r\n", {0, -431, -414}},
+    {"GET / ", "", {-400, -400, -400}},
+    {GET "X: \v", "", {-400, -400, -400}},
+    {CHUNKED "1\r\n", "", {-400, -400, -400}},
+};
+
 static void test_limits(void) {
-    static const struct {
-        const char *before, *behind;
-        int results[3]; /* for SIZE - 1, SIZE and SIZE + 1 bytes */
-    } cases[] = {
-        {"", " /" TAIL, {SIZE - 1, SIZE, -431}},
-        {"GET /", TAIL, {SIZE - 1, SIZE, -431}},
-        {"GET /?", TAIL, {SIZE - 1, SIZE, -431}},
-        {LINE "Host: ", END, {SIZE - 1, SIZE, -431}},
-        {GET, ": b" END, {SIZE - 1, SIZE, -431}},
-        {GET "X: ", END, {SIZE - 1, SIZE, -431}},
-        {CHUNKED "1;", "\r\na\r\n0" END, {SIZE - 1, SIZE, -413}},
-        {CHUNKED "0\r\n", ": b" END, {SIZE - 1, SIZE, -413}},
-        {CHUNKED "0\r\nX: ", END, {SIZE - 1, SIZE, -413}},
-        {"", "", {0, -414, -414}},
-        {"GET /", "", {0, -414, -414}},
-        {"GET /", " HTTP/1.1\r\n", {0, -431, -414}},
-        {"GET / ", "", {-400, -400, -400}},
-        {GET "X: \v", "", {-400, -400, -400}},
-        {CHUNKED "1\r\n", "", {-400, -400, -400}},
-    };
     TEST("a request may fill the buffer; a longer request-line is 414, a head 431, a body 413") {
-        for (size_t i = 0; i < COUNT(cases); i++)
+        for (size_t i = 0; i < COUNT(lengths); i++)
             for (int n = 0; n < 3; n++) {
-                struct str bytes = stretched(cases[i].before, cases[i].behind, SIZE - 1 + n);
-                CASE_OF(cases[i].before, cases[i].behind);
-                CHECK_INT(result_for(bytes), cases[i].results[n]);
+                struct str bytes = stretched(lengths[i].before, lengths[i].behind, SIZE - 1 + n);
+                CASE_OF("%s: %s", lengths[i].before, lengths[i].behind);
+                CHECK_INT(result_for(bytes), lengths[i].results[n]);
             }
     }
     TEST("head and body may fill the buffer; more is 413 as soon as that is known, not 100") {
@@ -459,8 +464,8 @@ static void test_expect(void) {
     }
     TEST("it is demanded for a body, if the head is not refused, and never in HTTP/1.0") {
         for (size_t i = 0; i < COUNT(cases); i++) {
-            int n = parse(str_of(cases[i].bytes));
             CASE(cases[i].why);
+            int n = parse(str_of(cases[i].bytes));
             CHECK_INT((n > 0 ? 1 : n), cases[i].result);
             CHECK_INT(req.send_continue, cases[i].send_continue);
         }
@@ -544,39 +549,40 @@ static void test_paths(void) {
     }
 }
 
+static const struct {
+    const char *fields;
+    bool cross;
+    const char *why;
+} origins[] = {
+    {"", false, "not a browser"},
+    {"Sec-Fetch-Site: same-origin\r\n", false, "our own page"},
+    {"Sec-Fetch-Site: none\r\n", false, "the user, not a page"},
+    {"Sec-Fetch-Site: same-site\r\n", true, "a page of a neighbour"},
+    {"Sec-Fetch-Site: cross-site\r\n", true, "a page of a stranger"},
+    {"Sec-Fetch-Site:\r\n", true, "an unknown value"},
+    {"Sec-Fetch-Site: same-origin\r\nOrigin: http://b\r\n", false, "Sec-Fetch-Site wins"},
+    {"Sec-Fetch-Site: cross-site\r\nOrigin: http://a\r\n", true, "Sec-Fetch-Site wins"},
+    {"Origin: http://a\r\n", false, "our own host"},
+    {"Origin: https://A\r\n", false, "6454 5: in any case; a proxy may end TLS"},
+    {"Origin: h://a\r\n", false, "a scheme of one letter"},
+    {"Origin: http://b\r\n", true, "another host"},
+    {"Origin: http://a:8080\r\n", true, "another port"},
+    {"Origin: http://ab\r\n", true, "a longer name"},
+    {"Origin: http://b/a\r\n", true, "not an origin"},
+    {"Origin: null\r\n", true, "6454 7: a page that hides its origin"},
+    {"Origin: a\r\n", true, "not an origin"},
+    {"Origin:\r\n", true, "not an origin"},
+    {"Origin: ://\r\n", true, "not an origin"},
+    {"Origin: ://a\r\n", true, "no scheme"},
+    {"Origin: http:/.a\r\n", true, "not an origin"},
+};
+
 static void test_cross_origin(void) {
-    static const struct {
-        const char *fields;
-        bool cross;
-        const char *why;
-    } cases[] = {
-        {"", false, "not a browser"},
-        {"Sec-Fetch-Site: same-origin\r\n", false, "our own page"},
-        {"Sec-Fetch-Site: none\r\n", false, "the user, not a page"},
-        {"Sec-Fetch-Site: same-site\r\n", true, "a page of a neighbour"},
-        {"Sec-Fetch-Site: cross-site\r\n", true, "a page of a stranger"},
-        {"Sec-Fetch-Site:\r\n", true, "an unknown value"},
-        {"Sec-Fetch-Site: same-origin\r\nOrigin: http://b\r\n", false, "Sec-Fetch-Site wins"},
-        {"Sec-Fetch-Site: cross-site\r\nOrigin: http://a\r\n", true, "Sec-Fetch-Site wins"},
-        {"Origin: http://a\r\n", false, "our own host"},
-        {"Origin: https://A\r\n", false, "6454 5: in any case; a proxy may end TLS"},
-        {"Origin: h://a\r\n", false, "a scheme of one letter"},
-        {"Origin: http://b\r\n", true, "another host"},
-        {"Origin: http://a:8080\r\n", true, "another port"},
-        {"Origin: http://ab\r\n", true, "a longer name"},
-        {"Origin: http://b/a\r\n", true, "not an origin"},
-        {"Origin: null\r\n", true, "6454 7: a page that hides its origin"},
-        {"Origin: a\r\n", true, "not an origin"},
-        {"Origin:\r\n", true, "not an origin"},
-        {"Origin: ://\r\n", true, "not an origin"},
-        {"Origin: ://a\r\n", true, "no scheme"},
-        {"Origin: http:/.a\r\n", true, "not an origin"},
-    };
     TEST("a request for a page of another origin is recognised by Sec-Fetch-Site, else by Origin") {
-        for (size_t i = 0; i < COUNT(cases); i++) {
-            CASE(cases[i].why);
-            parse_fields(cases[i].fields);
-            CHECK_INT(http_is_cross_origin(&req), cases[i].cross);
+        for (size_t i = 0; i < COUNT(origins); i++) {
+            CASE(origins[i].why);
+            parse_fields(origins[i].fields);
+            CHECK_INT(http_is_cross_origin(&req), origins[i].cross);
         }
     }
     TEST("the port is part of the host, and the host of the target replaces Host") {
@@ -592,7 +598,7 @@ static void test_cross_origin(void) {
 static struct http_response res;
 
 /* Begins the response to a request. */
-static void begin(const char *request, int status) {
+static void begin_response(const char *request, int status) {
     CHECK(parse(str_of(request)) > 0);
     memset(&res, 0x55, sizeof res);
     http_response_init(&res, &req);
@@ -613,62 +619,63 @@ static struct str formatted(struct str date) {
 #define NO_STORE "Cache-Control: no-store\r\n"
 #define FIXED    DATED TYPE NO_STORE
 
+static const struct {
+    const char *request;
+    int status;
+    const char *fields, *body; /* fields that are added, name:value, each on a line */
+    const char *response, *why;
+} responses[] = {
+    {"GET /" TAIL, 200, "", "{}", "200 OK" FIXED "Content-Length: 2" END "{}", "9112 4"},
+    {"GET /" TAIL, 401, "X-A:b c", "", "401 Unauthorized" FIXED "Content-Length: 0\r\nX-A: b c" END,
+     "one more field"},
+    {"GET /" TAIL, 299, "X-A:b\nX-B:", "{}",
+     "299 " FIXED "Content-Length: 2\r\nX-A: b\r\nX-B: " END "{}", "no reason is registered"},
+    {"HEAD /" TAIL, 200, "", "0123456789", "200 OK" FIXED "Content-Length: 10" END,
+     "9110 9.3.2: the length that GET would have, and no body"},
+    {GET "Connection: close" END, 404, "", "{}",
+     "404 Not Found" FIXED "Content-Length: 2\r\nConnection: close" END "{}",
+     "9112 9.6: a server that closes sends close"},
+    {OLD "\r\n", 200, "", "", "200 OK" FIXED "Content-Length: 0\r\nConnection: close" END,
+     "9110 6.2: our own version; 9112 9.3: HTTP/1.0 closes"},
+    {OLD "Connection: keep-alive" END, 200, "", "",
+     "200 OK" FIXED "Content-Length: 0\r\nConnection: keep-alive" END,
+     "9112 9.3: unless the client asked for more"},
+    {"GET /" TAIL, 200, "content-type:text/html\nCache-Control:no-cache", "<p>",
+     "200 OK" DATED "Content-Length: 3\r\ncontent-type: text/html\r\nCache-Control: no-cache" END
+     "<p>",
+     "a field of the handler replaces the default of the same name, in any case"},
+    {"GET /" TAIL, 200, "X-A:Content-Type: x\nX-Content-Type:x", "",
+     "200 OK" FIXED "Content-Length: 0\r\nX-A: Content-Type: x\r\nX-Content-Type: x" END,
+     "only whole names count"},
+    {"GET /" TAIL, 204, "", "", "204 No Content" DATED NO_STORE "\r\n", "9110 8.6: no length"},
+    {"GET /" TAIL, 304, "X-A:b", "", "304 Not Modified" DATED NO_STORE "X-A: b" END,
+     "9110 8.6: no length"},
+    {"GET /" TAIL, 205, "", "", "205 Reset Content" FIXED "Content-Length: 0" END,
+     "9110 15.3.6: a length of 0"},
+};
+
 static void test_responses(void) {
-    static const struct {
-        const char *request;
-        int status;
-        const char *fields, *body; /* fields that are added, name:value, each on a line */
-        const char *response, *why;
-    } cases[] = {
-        {"GET /" TAIL, 200, "", "{}", "200 OK" FIXED "Content-Length: 2" END "{}", "9112 4"},
-        {"GET /" TAIL, 401, "X-A:b c", "",
-         "401 Unauthorized" FIXED "Content-Length: 0\r\nX-A: b c" END, "one more field"},
-        {"GET /" TAIL, 299, "X-A:b\nX-B:", "{}",
-         "299 " FIXED "Content-Length: 2\r\nX-A: b\r\nX-B: " END "{}", "no reason is registered"},
-        {"HEAD /" TAIL, 200, "", "0123456789", "200 OK" FIXED "Content-Length: 10" END,
-         "9110 9.3.2: the length that GET would have, and no body"},
-        {GET "Connection: close" END, 404, "", "{}",
-         "404 Not Found" FIXED "Content-Length: 2\r\nConnection: close" END "{}",
-         "9112 9.6: a server that closes sends close"},
-        {OLD "\r\n", 200, "", "", "200 OK" FIXED "Content-Length: 0\r\nConnection: close" END,
-         "9110 6.2: our own version; 9112 9.3: HTTP/1.0 closes"},
-        {OLD "Connection: keep-alive" END, 200, "", "",
-         "200 OK" FIXED "Content-Length: 0\r\nConnection: keep-alive" END,
-         "9112 9.3: unless the client asked for more"},
-        {"GET /" TAIL, 200, "content-type:text/html\nCache-Control:no-cache", "<p>",
-         "200 OK" DATED
-         "Content-Length: 3\r\ncontent-type: text/html\r\nCache-Control: no-cache" END "<p>",
-         "a field of the handler replaces the default of the same name, in any case"},
-        {"GET /" TAIL, 200, "X-A:Content-Type: x\nX-Content-Type:x", "",
-         "200 OK" FIXED "Content-Length: 0\r\nX-A: Content-Type: x\r\nX-Content-Type: x" END,
-         "only whole names count"},
-        {"GET /" TAIL, 204, "", "", "204 No Content" DATED NO_STORE "\r\n", "9110 8.6: no length"},
-        {"GET /" TAIL, 304, "X-A:b", "", "304 Not Modified" DATED NO_STORE "X-A: b" END,
-         "9110 8.6: no length"},
-        {"GET /" TAIL, 205, "", "", "205 Reset Content" FIXED "Content-Length: 0" END,
-         "9110 15.3.6: a length of 0"},
-    };
     TEST("a response consists of exactly these bytes") {
-        for (size_t i = 0; i < COUNT(cases); i++) {
-            CASE(cases[i].why);
-            begin(cases[i].request, cases[i].status);
-            for (struct str fields = str_of(cases[i].fields); fields.len > 0;) {
+        for (size_t i = 0; i < COUNT(responses); i++) {
+            CASE(responses[i].why);
+            begin_response(responses[i].request, responses[i].status);
+            for (struct str fields = str_of(responses[i].fields); fields.len > 0;) {
                 struct str value = str_split(&fields, '\n'), name = str_split(&value, ':');
                 http_add_field(&res, name, value);
             }
-            text_put(&res.body, str_of(cases[i].body));
+            text_put(&res.body, str_of(responses[i].body));
             struct str rest = formatted(STR(DATE)), version = str_split(&rest, ' ');
             CHECK_VIEW(version, STR("HTTP/1.1"));
-            CHECK_VIEW(rest, str_of(cases[i].response));
+            CHECK_VIEW(rest, str_of(responses[i].response));
         }
     }
     TEST("without a date there is no Date field (9110 6.6.1)") {
-        begin("GET /" TAIL, 200);
+        begin_response("GET /" TAIL, 200);
         CHECK_VIEW(formatted(STR("")),
                    STR("HTTP/1.1 200 OK\r\n" TYPE NO_STORE "Content-Length: 0" END));
     }
     TEST("the value of a field may consist of several views, and cannot end its line (9110 5.5)") {
-        begin("GET /" TAIL, 200);
+        begin_response("GET /" TAIL, 200);
         http_add_field(&res, STR("X"), STR("\x80"), STR(""), STR("\r\nc\n\0\x1b\x7f\t"), NUMBER(7));
         CHECK_VIEW(text_str(&res.extra_fields), STR("X: \x80  c    \t7\r\n"));
     }
@@ -719,7 +726,7 @@ static void test_response_limits(void) {
     memset(large, 'a', sizeof large);
     TEST("a field that does not fit HTTP_EXTRA_FIELDS_SIZE is omitted, and a later one may fit") {
         for (size_t len = room - 1; len <= room + 1; len++) {
-            begin("GET /" TAIL, 200);
+            begin_response("GET /" TAIL, 200);
             http_add_field(&res, STR("X-A"), ((struct str){large, len - 30}),
                            ((struct str){large, 30}));
             CHECK_INT(res.extra_fields.len, (len > room ? 0 : strlen("X-A: \r\n") + len));
@@ -729,7 +736,7 @@ static void test_response_limits(void) {
         CHECK_VIEW(text_str(&res.extra_fields), STR("X-A: b\r\n"));
     }
     TEST("the longest response fits HTTP_MAX_RESPONSE, with a 100 (Continue) in front") {
-        begin(OLD "Connection: keep-alive" END, 431);
+        begin_response(OLD "Connection: keep-alive" END, 431);
         http_add_field(&res, STR("X-A"), ((struct str){large, room}));
         text_put(&res.body, (struct str){large, HTTP_MAX_BODY});
         struct str response = formatted(STR(DATE));
