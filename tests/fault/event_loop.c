@@ -982,6 +982,13 @@ static void test_log(void) {
         log_flush(&access_log);
         CHECK_INT(count_lines(&reports), 1);
     }
+    TEST("a line of which one byte is left is written to the end") {
+        start_log();
+        log_bytes(1, 'x');
+        text_drop(&access_log.lines, access_log.lines.len - 1);
+        log_flush(&access_log);
+        CHECK_STR(log_text, "\n");
+    }
     TEST("a log that is blocked, or a signal interrupts, is tried again without another line") {
         static const int errors[] = {EAGAIN, EINTR};
         for (size_t i = 0; i < COUNT(errors); i++) {
