@@ -358,7 +358,7 @@ static const struct {
     {"a request that is incomplete 10 s after its first byte gets a 408, and is logged",
      "a +9s a:x wait log wait", "a408c after 10.0 s \"x\" 408 117 a- after 2.0 s"},
     {"an empty line of which half has come is a request that is incomplete",
-     "a +9s a:cr wait", "a408c after 10.0 s"},
+     "a +9s a:cr wait log", "a408c after 10.0 s \"\" 408 117"},
     {"a request that comes in small pieces has 10 s in all",
      "a:partial +4s a:version +5s a:x wait", "a408c after 1.0 s"},
     {"a request has 10 s from when the response to the one before it is sent",
@@ -382,11 +382,15 @@ static const struct {
      "places=20 a b:bad c d e f g h i j k c=1 c:good 1ms d:partial 1ms e=1 e:good 1ms f:partial "
      "1ms g=1 g:good 1ms h:partial 1ms i=1 i:good 1ms j:partial 1ms k=1 k:good",
      "b400c c- (evicted for another connection)"},
-    {"out of descriptors, a client with more than 1/16 of the places loses a connection",
-     "fds=4 a same b c d 50ms e? #1 #1", "b- e+"},
+    {"out of descriptors, a client with more than 1/16 of the places loses one, wherever it stands",
+     "fds=3 a same b c 50ms d? #1 #1 +100ms c:good d:good e? #1", "b- d+ c200 d200 c-"},
     {"out of descriptors, each iteration evicts one connection, and the next one accepts",
      "fds=3 a b c d? e? #1 #1 #1 #1", "a- d+ b- e+"},
 
+    {"out of descriptors, the iteration that has evicted a connection does not call accept again",
+     "places=20 a accept!EMFILE b? #1", "a-"},
+    {"a connection that was closed is no part of its client's share",
+     "places=32 a same b c d d.eof d:nothing fds=3 e? #1", "d- a-"},
     {"out of descriptors without a connection, accepting pauses for 100 ms",
      "accept!!EMFILE a? #1 accept!!0 wait", "a+ after 0.1 s"},
     {"out of memory, accepting pauses for 100 ms, with and without a connection",
@@ -440,10 +444,12 @@ static const struct {
      "a=1 a:good a.reset #1", "a- (the client left before the response was sent)"},
     {"a client that leaves is not logged if no request is lost by it",
      "a a.eof a:nothing", "a-"},
-    {"a client that leaves is logged if a request is lost by it",
-     "a:partial a.eof a:nothing", "a- (the client left in the middle of a request)"},
+    {"a client that leaves is logged if a request is lost by it, or one byte of it",
+     "a:x a.eof a:nothing", "a- (the client left in the middle of a request)"},
     {"a rejected request is logged with its first line that is not empty",
      "a:good+line+line+x+lf log", "a400c \"x\" 400 112"},
+    {"that line is logged as empty if it is, even if a CR is in front of it",
+     "a:expect+x+cr+lf log", "a100 a400c \"\" 400 112"},
     {"a request for an https URI is misdirected (RFC 9110 7.4)",
      "a:https a:good", "a421 a200"},
     {"behind TLS a request for an https URI is served",
@@ -531,10 +537,11 @@ static void test_shares(void) {
         const char *input; /* PARTIAL: it is about buffers */
         int total, held;   /* how many are in use, and by the client in question */
         bool loses;        /* the client in question */
-    } cases[] = {
-        {4, "", 4, 1, false},      {4, "", 4, 2, true},          {32, "", 32, 2, false},
-        {32, "", 32, 3, true},     {47, "", 47, 2, false},       {20, PARTIAL, 9, 1, false},
-        {20, PARTIAL, 9, 2, true}, {496, PARTIAL, 32, 2, false}, {496, PARTIAL, 32, 3, true}};
+    } cases[] = {{4, "", 4, 1, false},         {4, "", 4, 2, true},
+                 {31, "", 31, 2, true},        {32, "", 32, 2, false},
+                 {32, "", 32, 3, true},        {47, "", 47, 2, false},
+                 {20, PARTIAL, 9, 1, false},   {20, PARTIAL, 9, 2, true},
+                 {496, PARTIAL, 32, 2, false}, {496, PARTIAL, 32, 3, true}};
     TEST("a client with over 1/16 of the places or buffers loses its own, not that of another "
          "client") {
         for (size_t i = 0; i < COUNT(cases); i++) {
@@ -562,6 +569,12 @@ static void test_accept(void) {
             iterate();
             CHECK_INT(accepted, expected[i]);
         }
+    }
+    TEST("an iteration calls accept once for each connection that waits, and once in vain") {
+        begin_server(160);
+        queue_clients(3);
+        iterate();
+        CHECK_INT(accepts, 4);
     }
     ON_SERVER("while a connection is active, too, accept is tried ten times a second") {
         fill(2);
@@ -649,6 +662,12 @@ static void test_server_stop(void) {
         for (int i = 0; i < 100; i++) server_stop(server); /* one byte may be written */
         CHECK(errno == EDOM && stop_pipe_is_ready);
     }
+    ON_SERVER("a shutdown calls accept once for each place at most, however often it fails") {
+        fail_always[ACCEPT] = ECONNABORTED;
+        server_stop(server);
+        begin_shutdown(server);
+        CHECK_INT(accepts, 10);
+    }
     ON_SERVER("server_run returns 5 seconds after server_stop, whatever is in progress") {
         struct client *half = connect_and_send(PARTIAL);
         int64_t start = now;
@@ -679,6 +698,20 @@ static void test_input(void) {
             CHECK_INT(other->responses, i);
         }
         CHECK_INT(status_of(client), 431);
+        client = connect_client();
+        client->max_read = 4095; /* in the end there is room for less than 4,096 bytes */
+        deliver(client, large);
+        CHECK_INT(status_of(client), 431);
+    }
+    ON_SERVER("all requests in a full buffer get their responses") {
+        static char full[HTTP_BUFFER_SIZE + 1];
+        memset(full, 'x', HTTP_BUFFER_SIZE);
+        memcpy(full, "GET / HTTP/1.1\r\nHost: a\r\nX: ", 28);
+        strcpy(full + HTTP_BUFFER_SIZE - strlen("\r\n\r\n" GOOD), "\r\n\r\n" GOOD);
+        size_t len = connect_and_send(GOOD)->output_len;
+        struct client *client = connect_and_send(full);
+        CHECK_INT(client->output_len, 2 * len);
+        CHECK_INT(client->output[0], 'H');
     }
     TEST("a byte that cannot begin a request is rejected at once, after however many requests") {
         char text[100 * sizeof GOOD] = "";
@@ -703,6 +736,14 @@ static void test_output(void) {
         run_full_poll();
         CHECK_INT(client->responses, 2);
         CHECK_INT(client->window, len - 1);
+    }
+    ON_SERVER("a lost response is logged, even if as much input as output is lost") {
+        struct client *client = connect_and_send(GOOD);
+        client->window = client->output_len - 1;
+        deliver(client, GOOD "x");
+        run_for(SEC(11));
+        CHECK(client->closed);
+        CHECK_INT(count_logged("did not read the response"), 1);
     }
     TEST("all requests of one read get their responses, though the output buffer holds few") {
         static char text[150 * sizeof GOOD];

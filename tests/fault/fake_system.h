@@ -142,6 +142,7 @@ static struct server *server;
 static struct listener listener;
 static struct log access_log;
 static bool is_listening, stop_pipe_is_ready;
+static bool pipe_is_open[2];  /* its ends */
 static size_t allocated;      /* bytes */
 static const char *violation; /* the first rule that was broken; NULL = none */
 
@@ -183,6 +184,7 @@ static int fake_socket(int family, int type, int protocol) {
 static int fake_pipe(int ends[2]) {
     ends[0] = FAKE_PIPE_READ;
     ends[1] = FAKE_PIPE_WRITE;
+    pipe_is_open[0] = pipe_is_open[1] = true;
     return 0;
 }
 
@@ -233,6 +235,10 @@ static int fake_close(int fd) {
     if (fd == FAKE_LISTENER) {
         must(is_listening, "the listener is closed once");
         is_listening = false;
+    }
+    if (fd == FAKE_PIPE_READ || fd == FAKE_PIPE_WRITE) {
+        must(pipe_is_open[fd - FAKE_PIPE_READ], "each end of the pipe is closed once");
+        pipe_is_open[fd - FAKE_PIPE_READ] = false;
     }
     if (fd < FIRST_FD) return 0;
     struct client *c = client_of(fd);
