@@ -192,10 +192,10 @@ def loop():
                       'poll; at rest only full polls, which wait')
     left, per_ms = 70, 15
     picture.text(left, 28, 'Under load', 'bold')
-    picture.rect(390, 14, 4, 18, 'bar-blue')
-    picture.text(402, 28, 'full poll: all connections', 'small')
-    picture.rect(580, 20, 3, 12, 'bar')
-    picture.text(592, 28, 'active poll: active ones, listener, pipe', 'small')
+    picture.rect(340, 14, 4, 18, 'bar-blue')
+    picture.text(352, 28, 'full poll: all connections', 'small')
+    picture.rect(530, 20, 3, 12, 'bar')
+    picture.text(542, 28, 'active poll: active ones, listener, pipe', 'small')
     full = [left + per_ms * t for t in (0, 8.2, 16.3, 24.5, 32.7, 40.8)]
     active = [left + per_ms * t for t in (1.1, 2, 3.1, 3.8, 4.9, 5.6, 6.8, 9.1, 9.9, 11.2, 12, 12.9, 14.3, 15.4,
                                           17.1, 18.3, 19, 19.9, 21.2, 22, 23.4, 25.3, 26.4, 27.1, 28.4, 29.3,
