@@ -184,20 +184,20 @@ static const struct options defaults = {
 };
 
 static const char usage[] =
-    "usage: server [OPTION [VALUE]]...   (defaults in parentheses)\n"
-    "  -a  address: IPv4, IPv6, or the path of a Unix socket (0.0.0.0)\n"
+    "usage: server [OPTION [VALUE]]... (defaults in parentheses)\n"
+    "  -a  address: IPv4, IPv6, or path of a Unix socket (0.0.0.0)\n"
     "  -p  port, 0 = pick a free one (8080)\n"
-    "  -u  users file: lines of name:password; only its owner may access it (foo:foo)\n"
+    "  -u  users file with mode 600: lines of name:password (foo:foo)\n"
     "  -c  maximum of connections (1024)\n"
     "  -s  maximum of sessions, shared evenly among the users (4096)\n"
     "  -i  idle timeout of a session in seconds, 0 = none (1800)\n"
     "  -l  maximum lifetime of a session in seconds, 0 = none (28800)\n"
     "  -b  failed logins in a row before a username must wait, 0 = unlimited (10)\n"
-    "  -e  log the SQL of the Python original, session ids included\n"
-    "  -S  behind a proxy with TLS: Secure cookie, https URIs\n"
+    "  -e  log the SQL of the Python original, with session ids\n"
+    "  -S  behind a TLS proxy: Secure cookie, https URIs\n"
     "  -q  log no requests\n"
-    "  -h  print this help\n"
-    "  -V  print the version\n";
+    "  -h  this help\n"
+    "  -V  the version\n";
 
 /* Does not return. */
 static void usage_error(int option, const char *message) {
@@ -343,13 +343,14 @@ static void open_db(struct options *options) {
         return;
     }
     int fd = open(path, O_RDONLY | O_NONBLOCK); /* opening a FIFO must not block */
-    const char *error = fd < 0 ? strerror(errno) : read_users_file(fd, &users);
+    if (fd < 0) fail("read", path, NULL);
+    const char *error = read_users_file(fd, &users);
+    close(fd);
     if (error) fail("read", path, error);
     /* Some editors begin a UTF-8 file with a byte order mark. */
     struct str lines = text_str(&users);
     if (lines.len >= 3 && memcmp(lines.s, "\xef\xbb\xbf", 3) == 0) lines = str_from(lines, 3);
     fill_db(&options->db, path, lines);
-    close(fd);
     text_clear(&users);
     free(users.s);
 }
@@ -418,6 +419,14 @@ static void handle_stop_signals(void) {
     set_handler(SIGTERM, on_stop_signal);
 }
 
+/* Signals are blocked before, because their handler must not see a destroyed server. */
+static void destroy_server(void) {
+    sigset_t all_signals;
+    sigfillset(&all_signals);
+    sigprocmask(SIG_BLOCK, &all_signals, NULL);
+    server_destroy(server);
+}
+
 /* A terminal that was stopped with Ctrl-S must not keep the program from ending. */
 static void print_done(void) {
     struct pollfd output = {STDOUT_FILENO, POLLOUT, 0};
@@ -429,7 +438,6 @@ static void print_done(void) {
 int main(int argc, char **argv) {
     struct options options = defaults;
     struct listener listener;
-    sigset_t all_signals;
     open_standard_fds();
     /* A closed pipe must not end the server, nor must a log that has reached its maximum size. */
     set_handler(SIGPIPE, SIG_IGN);
@@ -443,16 +451,17 @@ int main(int argc, char **argv) {
     if (!server) fail("create", "the server", NULL);
     handle_stop_signals();
     const char *error = listen_open(&listener, options.address, options.port);
-    if (error) fail("listen on", listener.name, error);
+    if (error) {
+        destroy_server();
+        fail("listen on", listener.name, error);
+    }
     listener.behind_tls = behind_tls;
     fflush(stdout); /* what was printed so far comes before the log lines */
     log_flush(&access_log);
     printf("Serving on %s...\n", listener.name);
     fflush(stdout);
     server_run(server);
-    sigfillset(&all_signals);
-    sigprocmask(SIG_BLOCK, &all_signals, NULL); /* the handler must not see a destroyed server */
-    server_destroy(server);
+    destroy_server();
     db_destroy(db);
     log_end(&access_log);
     print_done();
