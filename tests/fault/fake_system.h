@@ -466,14 +466,15 @@ static bool is_partial_request(const struct text *in) {
     return http_empty_lines_len(in->s, in->len) == 0 && http_parse(in->s, in->len, &req) == 0;
 }
 
+static int64_t known_full_poll; /* server->next_full_poll at the last check */
+
 /* Each open connection has one entry in the arrays, and its event was handled. After a full poll the
  * server decides again which connections are active. Otherwise those that are new are added. */
 static void check_system(void) {
-    static int64_t next_full_poll;
-    bool decides_again = server->next_full_poll != next_full_poll;
+    bool decides_again = server->next_full_poll != known_full_poll;
     size_t entries = server->nfds - FIRST;
     const char *broken = invariant_violation(server);
-    next_full_poll = server->next_full_poll;
+    known_full_poll = server->next_full_poll;
     must(!broken, broken);
     for (size_t i = FIRST; i < server->nfds; i++) {
         const struct connection *c = &server->connections[i];

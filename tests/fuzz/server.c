@@ -145,7 +145,8 @@ static bool step(void) {
     check_connections();
     HOLDS(!waits_for_ever() || server->nfds == FIRST);
     bool was_full = server->next_full_poll != next_full_poll;
-    if (last_poll.ready == 0 && !was_full && !poll_waits) server->next_full_poll = 0;
+    if (last_poll.ready == 0 && !was_full && !poll_waits)
+        known_full_poll = server->next_full_poll = 0;
     return last_poll.ready != 0 || !was_full;
 }
 
