@@ -100,7 +100,7 @@ def connection():
             picture.text(x + step + 8, y + 4 + 16 * i, line, 'small t-red')
 
     ends(610, 100, ['10 s: 408, see below'])
-    ends(610, 124, ['EOF or error: logged'])
+    ends(610, 124, ['EOF or error:', 'closed, logged'])
     ends(610, 240, ['10 s: closed, logged'])
     ends(610, 264, ['error: closed, logged'])
     picture.arrow([(150, 182), (116, 182)], 'red')
