@@ -4,8 +4,8 @@
  *     server_run(server);          returns after server_stop(server)
  *     server_destroy(server);
  *
- * To read this file, look at the two drawings, and then begin near its end with server_run,
- * run_once and handle_event.
+ * To read this file, look at the two drawings at its beginning, and then begin near its end with
+ * server_run, run_once and handle_event.
  *
  * Events. A connection has an event when poll finds it ready. Then the server reads at most
  * MAX_READ bytes from it, handles the requests in them, and sends the responses. So no
@@ -16,7 +16,7 @@
  * the same buffer.
  *
  * Active and full polls. The cost of poll grows with the number of descriptors. So most
- * iterations look only at connections that were active in the last 50 ms. All are looked at
+ * iterations look only at the active connections, those of the last 50 ms. All are looked at
  * every 8 ms, plus 4 us for each inactive one, and whenever none is active.
  *
  * Eviction. If all connections or all buffers are in use, one connection is closed. It is one of

@@ -166,7 +166,7 @@ def arrays():
     for i, kind in enumerate(('green', 'box', 'box')):
         buffer(picture, 109 + 62 * i, kind)
     picture.arrow([(530, 124), (620, 124)])
-    picture.text(245, 336, 'green: active, or accepted since the last full poll', 'small dim')
+    picture.text(245, 336, 'green: active at the last full poll, or accepted since', 'small dim')
     picture.text(245, 354, 'blue: inactive', 'small dim')
     picture.text(245, 372, 'dashed: not in use', 'small dim')
     for i in range(2):
@@ -217,7 +217,7 @@ def loop():
     picture.text(x - 8, 62, 'a request on an inactive connection: seen by the next', 'small t-red')
     picture.text(x - 8, 77, 'full poll, about 8 ms later at most (48 ms with 10,000 connections)', 'small t-red')
 
-    picture.text(left, 226, 'At rest: no connection was active for 50 ms', 'bold')
+    picture.text(left, 226, 'At rest: no connection is active', 'bold')
     picture.line([(left, 310), (780, 310)])
     for t, name in ((0, '0 s'), (5, '5 s'), (10, '10 s'), (15, '15 s')):
         x = left + 45 * t
@@ -298,7 +298,7 @@ def tables():
     picture.arrow([(302, 474), (302, 450)])
     picture.text(310, 478, 'free_sessions', 'code')
     picture.arrow([(506, 474), (506, 450)])
-    picture.text(514, 478, 'first_unused: these rows take no memory yet', 'small')
+    picture.text(514, 478, 'first_unused: no physical memory yet', 'small')
     return picture
 
 
