@@ -462,6 +462,7 @@ int main(int argc, char **argv) {
     fflush(stdout);
     server_run(server);
     destroy_server();
+    log_flush(&access_log);
     db_destroy(db);
     log_end(&access_log);
     print_done();

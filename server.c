@@ -665,7 +665,6 @@ struct server *server_create(struct listener *listener, const struct route route
 
 void server_destroy(struct server *server) {
     while (server->nfds > FIRST) close_connection(server, FIRST, "the server was stopped");
-    log_flush(server->log);
     close(server->stop_pipe[0]);
     close(server->stop_pipe[1]);
     free(server);

@@ -24,7 +24,7 @@ void server_run(struct server *server);
 /* Makes server_run return. May be called from a signal handler, and any number of times. */
 void server_stop(struct server *server);
 
-/* Closes all connections and frees the memory. */
+/* Closes all connections and frees the memory. What it adds to the log is not written yet. */
 void server_destroy(struct server *server);
 
 #endif
