@@ -446,8 +446,8 @@ static void open_server(const struct route routes[], size_t max_connections) {
 
 static void close_server(void) {
     server_destroy(server);
-    log_flush(&access_log);
     server = NULL;
+    log_flush(&access_log);
     if (listener.fd >= 0) listen_close(&listener);
     for (size_t i = 0; i < client_count; i++)
         must(!clients[i].open, "server_destroy closes all connections");
