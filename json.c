@@ -177,6 +177,7 @@ enum json_type json_next(struct json_reader *json, struct str *value) {
 
 /* ---- The grammar ---- */
 
+/* The number of a type is the first byte of its tokens. */
 static bool is_scalar(enum json_type type) { return memchr("\"0tfn", (int)type, 5) != NULL; }
 
 /* Skips the rest of a value after its first token, `type`. Returns whether the value is valid.

@@ -15,25 +15,19 @@ import subprocess
 import sys
 import time
 
+sys.path.append('tests')
+from check import check, report  # noqa: E402
+
 SERVER, FOLDER = sys.argv[1:]
 SITE = '127.0.0.1'
 BACKENDS = {'a': '10.0.0.11', 'b': '10.0.0.12', 'c': '10.0.0.13'}
 USERS = range(1, 1001)
-passed = failed = 0
 processes = {}
 cookies = {}  # of each user, as HAProxy set them
 
 TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 TLS.check_hostname = False
 TLS.verify_mode = ssl.CERT_NONE
-
-
-def check(sentence, seen, expected=True):
-    global passed, failed
-    passed += seen == expected
-    failed += seen != expected
-    if seen != expected:
-        print(f'FAIL {sentence}\n     expected: {expected}\n     seen:     {seen}')
 
 
 def eventually(condition):
@@ -290,8 +284,7 @@ def main():
     start_all()
     for test in (test_example, test_limits, test_slow_bodies, test_reload, test_kill):
         test()
-    print(f'{passed} passed, {failed} failed')
-    sys.exit(failed > 0)
+    report()
 
 
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))

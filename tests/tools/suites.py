@@ -13,8 +13,10 @@ import re
 import subprocess
 import sys
 
+sys.path.append('tests')
+from check import check, report  # noqa: E402
+
 LIBRARY = 'build/suites.so'
-passed = failed = 0
 
 
 class Str(ctypes.Structure):
@@ -30,14 +32,6 @@ def load():
     library.json_check.argtypes = library.json_is_utf8.argtypes = [Str]
     library.json_is_utf8.restype = ctypes.c_bool
     return library
-
-
-def check(name, seen, expected):
-    global passed, failed
-    passed += seen == expected
-    failed += seen != expected
-    if seen != expected:
-        print(f'FAIL {name}\n     expected: {expected}\n     seen:     {seen}')
 
 
 def is_json(name):
@@ -97,5 +91,4 @@ for test, pattern in ((test_json, 'JSONTestSuite/test_parsing/*.json'),
                       (test_utf8, 'utf8tests/utf8tests.txt'), (test_sha1, 'sha1/*.rsp')):
     for file_name in sorted(glob.glob(os.path.join(sys.argv[1], pattern))):
         test(file_name)
-print(f'{passed} passed, {failed} failed')
-sys.exit(failed > 0 or passed == 0)
+report()
